@@ -1,0 +1,80 @@
+/**
+ * The one catalogue of errors. A code is stable for ever; the message is for people and may change.
+ *
+ * The verdict says what a caller or a worker may do about it:
+ * `retry` (may succeed unchanged), `retry-after` (may succeed, not before `retryAfter` ms), `never` (the same request fails again).
+ */
+export const errorCatalogue = {
+  FIELD_INVALID: ['never', 'A field is missing, unknown or has a value it cannot have; `field` names it.'],
+  PAYLOAD_TOO_LARGE: ['never', 'The request or frame is larger than allowed.'],
+  TEMPLATE_NOT_FOUND: ['never', 'No template is registered under this id.'],
+  TEMPLATE_INVALID: ['never', 'The template cannot be registered; `field` names the part that is wrong.'],
+  TEMPLATE_DATA_MISSING: ['never', 'The template has a tag for which the request supplies no value; `field` names it.'],
+  TEMPLATE_DATA_INVALID: ['never', 'A value may not appear where the template puts it; `field` names it.'],
+  NOTIFICATION_NOT_FOUND: ['never', 'No notification with this id is known here (for this user).'],
+  ROUTE_NOT_FOUND: ['never', 'The HTTP interface has no such route.'],
+  IDEMPOTENCY_MISMATCH: ['never', 'The idempotency key was used before with another request.'],
+  QUEUE_UNAVAILABLE: ['retry', 'Redis cannot be reached; the notification was not queued.'],
+  QUEUE_OUTCOME_UNKNOWN: ['retry', 'Redis may have taken the notification, its answer was lost; `id` names it.'],
+  QUEUE_FULL: ['retry-after', 'Redis has no memory left, or too many requests wait in this process; nothing was queued.'],
+  REDIS_UNAVAILABLE: ['retry', 'Redis cannot be reached or does not answer.'],
+  UNAUTHORIZED: ['never', 'The API key is missing or wrong.'],
+  TOKEN_INVALID: ['never', 'The client token is missing, malformed, wrongly signed or for another user.'],
+  TOKEN_EXPIRED: ['never', 'The client token has expired; come back with a new one.'],
+  TOKENS_NOT_CONFIGURED: ['never', 'This installation has no secret to sign client tokens with.'],
+  NOT_AUTHENTICATED: ['never', 'The first frame of a connection must authenticate it.'],
+  BAD_MESSAGE: ['never', 'The frame is not a JSON object with a known `type`.'],
+  JOB_UNREADABLE: ['never', 'A queued job cannot be opened or does not have the shape of a job.'],
+  JOB_CRASHED_WORKER: ['never', 'The process working on this job died each time it was tried.'],
+  RENDER_FAILED: ['never', 'The template could not be rendered with the data queued for it.'],
+  SEAL_BROKEN: ['never', 'Sealed bytes were altered, moved to another owner, or sealed with a key that is not configured.'],
+  CONFIGURATION_INVALID: ['never', 'One or more settings are missing or wrong; the message lists all of them.'],
+  SERVICE_CLOSED: ['never', 'The service was closed and takes nothing more.'],
+  INTERNAL: ['retry', 'A failure without a code of its own: a bug or an unknown fault underneath.'],
+} as const satisfies Record<string, readonly ['retry' | 'retry-after' | 'never', string]>;
+
+/** A code of the catalogue. */
+export type ErrorCode = keyof typeof errorCatalogue;
+/** What may be done about an error. */
+export type Verdict = 'retry' | 'retry-after' | 'never';
+
+/** What an error may carry besides its code. Never content of a notification: errors reach logs. */
+export interface ErrorDetail {
+  /** What is wrong, for people; the catalogue's sentence if absent. */
+  message?: string;
+  /** The field at fault as a path, e.g. `data.therapistName`. */
+  field?: string;
+  /** Milliseconds before which trying again is of no use. */
+  retryAfter?: number;
+  /** The notification concerned. */
+  id?: string;
+  /** What happened underneath. */
+  cause?: unknown;
+}
+
+/** Every error Carillon throws on purpose. `switch` on `code`, never on the message. */
+export class CarillonError extends Error {
+  readonly code: ErrorCode;
+  readonly field: string | undefined;
+  readonly retryAfter: number | undefined;
+  readonly id: string | undefined;
+
+  constructor(code: ErrorCode, detail: ErrorDetail = {}) {
+    super(detail.message ?? errorCatalogue[code][1], detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.name = 'CarillonError';
+    this.code = code;
+    this.field = detail.field;
+    this.retryAfter = detail.retryAfter;
+    this.id = detail.id;
+  }
+
+  /** What may be done about it. */
+  get verdict(): Verdict {
+    return errorCatalogue[this.code][0];
+  }
+}
+
+/** Any thrown value as a CarillonError; what has no code becomes `INTERNAL` with the value as its cause. */
+export function toCarillonError(thrown: unknown): CarillonError {
+  return thrown instanceof CarillonError ? thrown : new CarillonError('INTERNAL', { cause: thrown });
+}
