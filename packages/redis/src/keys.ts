@@ -1,0 +1,63 @@
+/**
+ * Every key name, with its hash tag. What must change together shares a tag, and so one slot of a cluster:
+ * all of one user's inbox; a delivery record and its idempotency entry; all of one queue partition.
+ */
+export type Keys = ReturnType<typeof createKeys>;
+
+/** Shards of the delivery records. Part of stored key names: never change it. */
+const DELIVERY_SHARDS = 64;
+
+/** Braces would end a hash tag early, and an empty tag would scatter a user over the cluster. */
+function encodeTag(userId: string): string {
+  return userId.replace(/[%{}]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** The shard of a notification id: its last bits, which are random in every id Carillon makes. */
+function shard(notificationId: string): number {
+  return Number.parseInt(notificationId.slice(-2), 16) % DELIVERY_SHARDS || 0;
+}
+
+/** The hash tag of a key, or the whole key if it has none: keys with equal tags live in one slot. */
+export function hashTag(key: string): string {
+  const open = key.indexOf('{');
+  const close = key.indexOf('}', open + 1);
+  return open >= 0 && close > open + 1 ? key.slice(open + 1, close) : key;
+}
+
+/** Key names under one prefix. */
+export function createKeys(prefix: string) {
+  const user = (name: string) => (userId: string) => `${prefix}${name}:{${encodeTag(userId)}}`;
+  return {
+    prefix,
+    /** Hash: notification id → state and sealed body. */
+    inboxItems: user('notifications'),
+    /** Sorted set: notification ids by creation time. */
+    inboxIndex: user('inbox-index'),
+    /** Sorted set: unread notification ids by creation time. */
+    inboxUnread: user('inbox-unread'),
+    /** Sorted set: ids ever appended, by time; outlives the items. */
+    inboxSeenIds: user('inbox-seen-ids'),
+    /** Hash: epoch, offset, upkeep times. */
+    inboxHead: user('inbox-head'),
+    /** Stream: every change, its entry id is `<offset>-0`. */
+    inboxLog: user('inbox-log'),
+    /** Pub/sub channel of a user's changes. */
+    inboxChannel: user('inbox'),
+    /** Hash: one notification's record. */
+    delivery: (id: string) => `${prefix}delivery:{d${shard(id)}}:${id}`,
+    /** String: what an idempotency key was first used for. */
+    idempotency: (id: string) => `${prefix}idempotency:{d${shard(id)}}:${id}`,
+    /** Hash: `current` and every kept version of a template. */
+    template: (templateId: string) => `${prefix}template:{${templateId}}`,
+    /** Set: ids of all templates. */
+    templateIds: `${prefix}templates`,
+    /** Pub/sub channel: the id of a template that changed. */
+    templateChannel: `${prefix}templates-changed`,
+    /** BullMQ's prefix for a queue; BullMQ adds `:<queue>:<part>`. */
+    queue: (name: string) => `${prefix}{${name}}`,
+    /** String: partitions in use. */
+    partitions: `${prefix}partitions`,
+    /** String: sealed secret from which keyed hashes are made. */
+    installation: `${prefix}installation`,
+  };
+}

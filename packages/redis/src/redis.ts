@@ -1,0 +1,205 @@
+import { CarillonError } from '@carillon/contracts';
+import type { Cluster, Redis as Single } from 'ioredis';
+import { type Client, connect, createClient, type RedisAddress, replyCode, type Temper } from './connection.js';
+import { createKeys, hashTag, type Keys } from './keys.js';
+import type { Script } from './script.js';
+
+type Argument = string | number;
+
+/** One item of a batch: its keys (all in one slot) and its arguments. */
+export interface Call {
+  readonly keys: readonly string[];
+  readonly args: readonly Argument[];
+}
+
+/** What a batch gave for one item. */
+export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: CarillonError };
+
+/** Items one script call works through at most: bounds how long Redis is busy with it (~0.3 ms). */
+const CALLS_PER_SCRIPT = 25;
+
+/** A Redis, single or cluster, with its key names. Close it when done. */
+export interface Redis {
+  readonly keys: Keys;
+  readonly cluster: boolean;
+  /** Whether a command sent now would reach Redis. */
+  isReady(): boolean;
+  /** Runs one command. @throws REDIS_UNAVAILABLE when Redis is away (at once if `prompt`). */
+  command<T>(name: string, ...args: Argument[]): Promise<T>;
+  /** Runs a script once. @throws REDIS_UNAVAILABLE */
+  run<T>(script: Script, call: Call): Promise<T>;
+  /**
+   * Runs a script that works through many items: KEYS and ARGV of all items one after the other, ARGV[1] the number of items,
+   * `shared` arguments after it. The script answers a list with one entry per item. Items of different slots go in calls of their own,
+   * one pipeline per primary. An item at fault fails alone. Never throws; every item has an outcome, in order.
+   */
+  batch<T>(script: Script, shared: readonly Argument[], calls: readonly Call[]): Promise<Outcome<T>[]>;
+  /** The client itself, for a library that shares it (BullMQ). Who uses it must not close it. */
+  readonly connection: Client;
+  /** A connection that listens to channels; see `Subscriber`. */
+  subscriber(): Promise<Subscriber>;
+  close(): Promise<void>;
+}
+
+/** Listens to pub/sub channels on a connection of its own. A message published while it is disconnected is lost. */
+export interface Subscriber {
+  /** Resolves when Redis has confirmed. @throws REDIS_UNAVAILABLE */
+  subscribe(channel: string): Promise<void>;
+  unsubscribe(channel: string): Promise<void>;
+  onMessage(listener: (channel: string, message: string) => void): void;
+  /** Called whenever messages may have been missed: the connection was lost and is back, all channels resubscribed. */
+  onGap(listener: () => void): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to Redis.
+ *
+ * @throws REDIS_UNAVAILABLE if it cannot be reached within 10 s.
+ */
+export async function createRedis(address: RedisAddress, options: { prefix: string; temper: Temper }): Promise<Redis> {
+  const urls = address.url.split(',').map((url) => url.trim());
+  const cluster = address.cluster === 'auto' ? await asksForCluster(urls) : (address.cluster ?? urls.length > 1);
+  const client = createClient(urls, cluster, options.temper);
+  await connect(client);
+  // A lost connection is told by the commands that fail; without a listener it would end the process.
+  client.on('error', () => {});
+  const commander = client as Single;
+
+  const command = <T>(name: string, ...args: Argument[]) => guard(() => commander.call(name, ...args) as Promise<T>);
+  const run = async <T>(script: Script, call: Call): Promise<T> => {
+    const rest = [call.keys.length, ...call.keys, ...call.args];
+    try {
+      return (await commander.evalsha(script.sha, ...(rest as [number, ...string[]]))) as T;
+    } catch (error) {
+      if (replyCode(error) !== 'NOSCRIPT') throw unavailable(error);
+      return guard(() => commander.eval(script.source, ...(rest as [number, ...string[]])) as Promise<T>);
+    }
+  };
+
+  return {
+    keys: createKeys(options.prefix),
+    cluster,
+    isReady: () => client.status === 'ready',
+    command,
+    run,
+    batch: (script, shared, calls) => runBatch(run, cluster, script, shared, calls),
+    connection: client,
+    subscriber: () => createSubscriber(createClient(urls, cluster, 'patient'), cluster),
+    close: () => closeClient(client),
+  };
+}
+
+async function asksForCluster(urls: string[]): Promise<boolean> {
+  const probe = createClient(urls, false, 'prompt') as Single;
+  await connect(probe);
+  try {
+    return /^cluster_enabled:1/m.test(await guard(() => probe.info('cluster')));
+  } finally {
+    probe.disconnect();
+  }
+}
+
+/** A failure of the connection gets our code; what Redis itself answered stays as it is, so that its code can be read. */
+function unavailable(error: unknown): unknown {
+  return replyCode(error) === undefined && !(error instanceof CarillonError)
+    ? new CarillonError('REDIS_UNAVAILABLE', { cause: error })
+    : error;
+}
+
+async function guard<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
+/** Positions of calls that may go into one script call. On a single Redis any may; on a cluster only those of one slot. */
+function group(calls: readonly Call[], cluster: boolean): number[][] {
+  const groups = new Map<string, number[]>();
+  const full: number[][] = [];
+  calls.forEach((call, index) => {
+    const tag = cluster ? hashTag(call.keys[0] as string) : '';
+    const open = groups.get(tag);
+    if (!open || open.length === CALLS_PER_SCRIPT) {
+      const fresh = [index];
+      groups.set(tag, fresh);
+      full.push(fresh);
+    } else open.push(index);
+  });
+  return full;
+}
+
+async function runBatch<T>(
+  run: Redis['run'],
+  cluster: boolean,
+  script: Script,
+  shared: readonly Argument[],
+  calls: readonly Call[],
+): Promise<Outcome<T>[]> {
+  const outcomes = new Array<Outcome<T>>(calls.length);
+  const attempt = async (positions: number[]): Promise<void> => {
+    const keys: string[] = [];
+    const args: Argument[] = [positions.length, ...shared];
+    for (const position of positions) {
+      const call = calls[position] as Call;
+      keys.push(...call.keys);
+      args.push(...call.args);
+    }
+    try {
+      const values = await run<T[]>(script, { keys, args });
+      positions.forEach((position, i) => {
+        outcomes[position] = { ok: true, value: values[i] as T };
+      });
+    } catch (error) {
+      // One bad item fails the whole call, so each is tried alone; a Redis that is away fails them all the same way at once.
+      if (positions.length > 1 && replyCode(error) !== undefined) await Promise.all(positions.map((position) => attempt([position])));
+      else for (const position of positions) outcomes[position] = { ok: false, error: itemError(error) };
+    }
+  };
+  await Promise.all(group(calls, cluster).map(attempt));
+  return outcomes;
+}
+
+function itemError(error: unknown): CarillonError {
+  if (error instanceof CarillonError) return error;
+  // Redis is full: a matter of time, not of this item.
+  if (replyCode(error) === 'OOM') return new CarillonError('QUEUE_FULL', { cause: error, retryAfter: 1000 });
+  return new CarillonError('INTERNAL', { cause: error });
+}
+
+async function createSubscriber(client: Client, cluster: boolean): Promise<Subscriber> {
+  await connect(client);
+  client.on('error', () => {});
+  const gapListeners: (() => void)[] = [];
+  const reportGap = () => {
+    for (const listener of gapListeners) listener();
+  };
+  // On a cluster the subscriber connections are the library's own; it tells of their loss only in part, so owners also check positions by time.
+  client.on('ready', reportGap);
+  client.on('+node', reportGap);
+  const sharded = client as Cluster;
+  return {
+    subscribe: async (channel) => {
+      await guard(() => (cluster ? sharded.ssubscribe(channel) : client.subscribe(channel)));
+    },
+    unsubscribe: async (channel) => {
+      await guard(() => (cluster ? sharded.sunsubscribe(channel) : client.unsubscribe(channel)));
+    },
+    onMessage: (listener) => {
+      client.on(cluster ? 'smessage' : 'message', listener);
+    },
+    onGap: (listener) => {
+      gapListeners.push(listener);
+    },
+    close: () => closeClient(client),
+  };
+}
+
+/** Ends a client; waits for answers under way if the connection is up, else drops it. */
+async function closeClient(client: Client): Promise<void> {
+  if (client.status === 'end') return;
+  if (client.status !== 'ready') return client.disconnect();
+  await client.quit().catch(() => client.disconnect());
+}

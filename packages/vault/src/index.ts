@@ -1,0 +1,2 @@
+/** Seals and opens what must not be readable at rest. */
+export { createVault, keyedHash, type Purpose, type Vault } from './vault.js';
