@@ -1,0 +1,40 @@
+-- ARGV: number of items, options, then seenFor (ms) ; per item: id, createdAt, sealed. Answers per item: 1 stored, 0 appended before.
+local count = tonumber(ARGV[1])
+local options = optionsAt(2)
+local seenFor = tonumber(ARGV[2 + OPTIONS])
+local answers = {}
+
+for i = 0, count - 1 do
+  local user = userAt(1 + i * 7)
+  local at = 3 + OPTIONS + i * 3
+  local id, createdAt, sealed = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if redis.call('ZADD', user.seen, 'NX', options.now, id) == 0 then
+    answers[i + 1] = 0
+  else
+    local epoch = epochOf(user, options)
+    local state = options.now .. ',0,0,0'
+    local value = state .. '|' .. sealed
+    redis.call('HSET', user.items, id, value)
+    redis.call('ZADD', user.index, createdAt, id)
+    redis.call('ZADD', user.unread, createdAt, id)
+    local unread = redis.call('ZCARD', user.unread)
+    local offset = record(user, options, epoch, 'new', id, unread, state, value)
+    -- Below this many changes ever, there cannot be too many items.
+    if offset > options.max then
+      local over = redis.call('ZCARD', user.index) - options.max
+      if over > 0 then
+        for _, oldest in ipairs(redis.call('ZRANGE', user.index, 0, over - 1)) do remove(user, options, epoch, oldest) end
+      end
+    end
+    -- A key that was empty was gone, and its expiry with it.
+    if unread == 1 then
+      for _, key in ipairs({ user.items, user.index, user.unread, user.seen }) do expire(options, key) end
+    end
+    if offset % 16 == 1 then
+      redis.call('ZREMRANGEBYSCORE', user.seen, '-inf', '(' .. (options.now - seenFor))
+      upkeep(user, options, epoch)
+    end
+    answers[i + 1] = 1
+  end
+end
+return answers

@@ -1,0 +1,69 @@
+import type { CarillonError, ChannelItem, InboxEvent, Notification } from '@carillon/contracts';
+
+/** A place in one user's log. Offsets are contiguous within an epoch; another epoch is another log. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** Where a user's inbox stands. */
+export interface Head extends Position {
+  readonly unreadCount: number;
+}
+
+/** One change of an inbox, at its offset. `unreadCount` is the count right after it. */
+export type InboxChange = Head &
+  (
+    | { readonly event: Exclude<InboxEvent, 'deleted'>; readonly notification: Notification }
+    | { readonly event: 'deleted'; readonly id: string }
+    /** Everything unread was marked as read at `upTo` (ms). */
+    | { readonly event: 'allRead'; readonly upTo: number }
+  );
+
+/** A page, newest first, with the state of the inbox at the moment it was read. */
+export interface InboxPage extends Head {
+  readonly data: Notification[];
+  /** Give it back to read on; absent on the last page. */
+  readonly nextCursor?: string;
+}
+
+export interface PageRequest {
+  /** Notifications to return, 1–100. */
+  readonly limit: number;
+  /** Notifications to skip. Not together with `cursor`. */
+  readonly offset?: number;
+  /** `nextCursor` of the page before. @throws FIELD_INVALID `cursor` if it is not one. */
+  readonly cursor?: string;
+}
+
+/** What happened since a position: all of it in order, or nothing of it (`recovered: false`: read a page instead). */
+export type Resumption = Head & ({ readonly recovered: true; readonly changes: InboxChange[] } | { readonly recovered: false });
+
+/** How the append of one item ended. `repeated`: it was appended before, and nothing changed. */
+export type Appended = { readonly ok: true; readonly value: 'stored' | 'repeated' } | { readonly ok: false; readonly error: CarillonError };
+
+/**
+ * The inboxes of all users. Every change takes the next offset of its user's log and is announced to who follows the user.
+ * Memory and Redis pass the same suite (`@carillon/inbox/testing`). Methods throw REDIS_UNAVAILABLE when the store is away.
+ */
+export interface Inbox {
+  /** Puts rendered notifications into the inboxes of their users, at most once each, whatever has been trimmed or deleted since. Never throws. */
+  append(items: readonly ChannelItem[]): Promise<Appended[]>;
+  /** Marks one as read; marking again changes nothing. @throws NOTIFICATION_NOT_FOUND */
+  markAsRead(userId: string, notificationId: string): Promise<void>;
+  /** Marks all as read, in one change. */
+  markAllAsRead(userId: string): Promise<void>;
+  page(userId: string, request: PageRequest): Promise<InboxPage>;
+  head(userId: string): Promise<Head>;
+  /** Every change after `position`, or word that they cannot all be had: another epoch, trimmed, or a position above the head. */
+  since(userId: string, position: Position): Promise<Resumption>;
+  /**
+   * Hears a user's changes as they are announced. Resolves when no later change can be missed by the subscription itself; announcements are
+   * a hint (at most once, in order): compare offsets and read `since` on a gap. One subscription a user; the listener must not throw.
+   */
+  follow(userId: string, listener: (change: InboxChange) => void): Promise<() => Promise<void>>;
+  /** Tells when announcements may have been lost (the connection was away): check the position of every followed user. */
+  onGap(listener: () => void): void;
+  /** Closes what `follow` opened. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,17 @@
+/** Durable jobs of 1..K notifications: group commit, retries, isolation of crashes, partitions. Owner of bullmq. */
+export { type Committed, createGroupCommit, type GroupCommitLimits } from './group-commit.js';
+export { partitionOf } from './partitions.js';
+export {
+  createStageQueue,
+  type Item,
+  JOB_MAX_BYTES,
+  jobIdOf,
+  newJobId,
+  queueName,
+  type StageDefinition,
+  type StageQueue,
+  toJobs,
+} from './stage.js';
+export { channelStage, renderStage } from './stages.js';
+export { openQueueViews, type QueueCount, type QueueViews } from './views.js';
+export { type Attempt, runStage, type StageWorker, type StageWorkerOptions, type WorkerEvents } from './worker.js';

@@ -1,0 +1,148 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { CarillonError, type Priority, parse, priorityRank } from '@carillon/contracts';
+import type { Redis } from '@carillon/redis';
+import type { Vault } from '@carillon/vault';
+import { type JobsOptions, Queue } from 'bullmq';
+import type { z } from 'zod';
+
+/** What every item of a job has. */
+export interface Item {
+  readonly id: string;
+  readonly userId: string;
+  readonly priority: Priority;
+}
+
+/** What a stage's jobs carry and how many of it. */
+export interface StageDefinition<T extends Item> {
+  /** `render`, or a channel. */
+  readonly name: string;
+  readonly itemsPerJob: number;
+  readonly item: z.ZodType<T>;
+}
+
+/** How a job is stored. Ids are in clear, so that a person can find a job; the items are sealed for the job's id. */
+interface JobData {
+  readonly v: 1;
+  readonly ids: string[];
+  readonly sealed: string;
+}
+
+/** Bytes of items one job may carry: bounds what one failure repeats and what one command ships. */
+export const JOB_MAX_BYTES = 64 * 1024;
+/** Tries an item gets before it is given up: with full jitter and the ceiling, about four minutes. */
+export const MAX_ATTEMPTS = 10;
+/** Finished jobs kept to look at. Few, because each may hold a whole batch. */
+const KEEP_COMPLETED = { age: 3600, count: 100 };
+/** Failed jobs kept to look at and to try again: seven days, in seconds. */
+const KEEP_FAILED = { age: 7 * 24 * 3600, count: 10_000 };
+/** Entries of BullMQ's event stream per queue; nothing here reads it, and it cannot be switched off. */
+const EVENTS_KEPT = 1000;
+/** Frames of a stack trace kept with a failed job, per attempt. */
+const STACK_TRACES_KEPT = 5;
+
+export const BACKOFF = 'full-jitter';
+
+export interface AddOptions {
+  /** Equal ids are one job as long as that job is kept. */
+  readonly jobId: string;
+  /** ms before the first try. */
+  readonly delay?: number;
+  /** Tries, MAX_ATTEMPTS unless told. */
+  readonly attempts?: number;
+}
+
+/** One partition of one stage's queue. */
+export interface StageQueue<T extends Item> {
+  readonly queue: Queue;
+  /** Queues one job. All items share the priority of the first. @throws whatever the connection throws */
+  add(items: readonly T[], options: AddOptions): Promise<void>;
+  /** The items of a job. @throws JOB_UNREADABLE, SEAL_BROKEN */
+  read(jobId: string, data: unknown): T[];
+}
+
+/** The name of one partition's queue. */
+export const queueName = (stage: string, partition: number) => `${stage}-${partition}`;
+/** The name of the queue where single items go that were there when a worker died. */
+export const quarantineName = (stage: string) => `${stage}-quarantine`;
+
+/** A BullMQ queue on a shared connection. Close it when done. */
+export function openQueue(redis: Redis, name: string): Queue {
+  const queue = new Queue(name, {
+    connection: redis.connection,
+    prefix: redis.keys.queue(name),
+    streams: { events: { maxLen: EVENTS_KEPT } },
+    skipWaitingForReady: true,
+  });
+  // Failures reach whoever called; without a listener they would end the process as well.
+  queue.on('error', () => {});
+  return queue;
+}
+
+/** A queue of jobs of 1..K sealed items. The caller closes `queue`. */
+export function createStageQueue<T extends Item>(
+  parts: { redis: Redis; vault: Vault },
+  definition: StageDefinition<T>,
+  name: string,
+): StageQueue<T> {
+  const queue = openQueue(parts.redis, name);
+  return {
+    queue,
+    async add(items, { jobId, delay = 0, attempts = MAX_ATTEMPTS }) {
+      const first = items[0];
+      if (!first) return;
+      const sealed = parts.vault.seal('job', jobId, JSON.stringify(items));
+      const data: JobData = { v: 1, ids: items.map((item) => item.id), sealed };
+      await queue.add(definition.name, data, jobOptions(jobId, first.priority, delay, attempts));
+    },
+    read(jobId, data) {
+      const { sealed } = (data ?? {}) as Partial<JobData>;
+      if (typeof sealed !== 'string') throw new CarillonError('JOB_UNREADABLE');
+      const items: unknown = JSON.parse(parts.vault.open('job', jobId, sealed));
+      if (!Array.isArray(items) || items.length === 0) throw new CarillonError('JOB_UNREADABLE');
+      return items.map((item) => parse(definition.item, item, 'JOB_UNREADABLE'));
+    },
+  };
+}
+
+function jobOptions(jobId: string, priority: Priority, delay: number, attempts: number): JobsOptions {
+  return {
+    jobId,
+    priority: priorityRank[priority] ?? priorityRank.normal,
+    delay,
+    attempts,
+    backoff: { type: BACKOFF },
+    removeOnComplete: KEEP_COMPLETED,
+    removeOnFail: KEEP_FAILED,
+    stackTraceLimit: STACK_TRACES_KEPT,
+  };
+}
+
+/** Cuts items into jobs: of one priority, of at most `itemsPerJob` items and JOB_MAX_BYTES (a larger item travels alone). */
+export function toJobs<T extends Item>(items: readonly T[], itemsPerJob: number): T[][] {
+  const open = new Map<Priority, { items: T[]; bytes: number }>();
+  const jobs: T[][] = [];
+  for (const item of items) {
+    const bytes = itemsPerJob === 1 ? 0 : Buffer.byteLength(JSON.stringify(item));
+    const job = open.get(item.priority);
+    if (job && job.items.length < itemsPerJob && job.bytes + bytes <= JOB_MAX_BYTES) {
+      job.items.push(item);
+      job.bytes += bytes;
+    } else {
+      const fresh = { items: [item], bytes };
+      open.set(item.priority, fresh);
+      jobs.push(fresh.items);
+    }
+  }
+  return jobs;
+}
+
+/** A job id that is the same for the same items, so that a stage that runs twice does not queue the next one twice. */
+export function jobIdOf(items: readonly Item[]): string {
+  if (items.length === 1) return (items[0] as Item).id;
+  const hash = createHash('sha256');
+  for (const { id } of items) hash.update(id);
+  return `batch-${hash.digest('hex').slice(0, 32)}`;
+}
+
+/** A job id no other job has. */
+export const newJobId = (): string => randomUUID();

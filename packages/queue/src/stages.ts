@@ -1,0 +1,10 @@
+import { type ChannelDefinition, type ChannelItem, channelItemSchema, type RenderItem, renderItemSchema } from '@carillon/contracts';
+import type { StageDefinition } from './stage.js';
+
+/** The first stage: what producers queue and renderers work on. */
+export const renderStage: StageDefinition<RenderItem> = { name: 'render', itemsPerJob: 100, item: renderItemSchema };
+
+/** The second stage: what renderers queue and a channel's workers deliver. */
+export function channelStage({ name, itemsPerJob }: ChannelDefinition): StageDefinition<ChannelItem> {
+  return { name, itemsPerJob, item: channelItemSchema };
+}

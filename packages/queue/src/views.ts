@@ -1,0 +1,68 @@
+import { channelNames } from '@carillon/contracts';
+import type { Redis } from '@carillon/redis';
+import type { Queue } from 'bullmq';
+import { recordPartitions } from './partitions.js';
+import { openQueue, quarantineName, queueName } from './stage.js';
+import { renderStage } from './stages.js';
+
+/** How many jobs of a queue are in a state. */
+export interface QueueCount {
+  readonly queue: string;
+  readonly state: string;
+  readonly length: number;
+}
+
+/** All queues, to look at. Close it when done. */
+export interface QueueViews {
+  /** BullMQ queues of every stage and partition, for Bull Board. */
+  readonly queues: readonly Queue[];
+  /** Jobs by queue and state. */
+  counts(): Promise<QueueCount[]>;
+  /** Whether nothing of these stages waits, is under way, or is due by now. */
+  idle(stages: readonly string[]): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+const STATES = ['wait', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
+
+/** Opens every queue there is, without working on any. @throws REDIS_UNAVAILABLE */
+export async function openQueueViews(redis: Redis, partitions: number): Promise<QueueViews> {
+  const count = await recordPartitions(redis, partitions);
+  const views = [renderStage.name, ...channelNames].flatMap((stage) => [
+    ...Array.from({ length: count }, (_, partition) => ({ stage, queue: openQueue(redis, queueName(stage, partition)) })),
+    { stage, queue: openQueue(redis, quarantineName(stage)) },
+  ]);
+  return {
+    queues: views.map((view) => view.queue),
+    async counts() {
+      const counts = await Promise.all(
+        views.map(async ({ queue }) =>
+          Object.entries(await queue.getJobCounts(...STATES)).map(([state, length]): QueueCount => ({ queue: queue.name, state, length })),
+        ),
+      );
+      return counts.flat();
+    },
+    async idle(stages) {
+      const busy = await Promise.all(
+        views
+          .filter(({ stage }) => stages.includes(stage))
+          .map(async ({ queue }) => {
+            const {
+              wait = 0,
+              prioritized = 0,
+              active = 0,
+              delayed = 0,
+            } = await queue.getJobCounts('wait', 'prioritized', 'active', 'delayed');
+            if (wait + prioritized + active > 0) return true;
+            if (delayed === 0) return false;
+            const [next] = await queue.getDelayed(0, 0);
+            return next !== undefined && next.timestamp + next.delay <= Date.now();
+          }),
+      );
+      return !busy.includes(true);
+    },
+    async close() {
+      await Promise.all(views.map(({ queue }) => queue.close()));
+    },
+  };
+}

@@ -1,0 +1,282 @@
+import { CarillonError, toCarillonError } from '@carillon/contracts';
+import type { Redis } from '@carillon/redis';
+import type { Vault } from '@carillon/vault';
+import { type Job, type Queue, Worker } from 'bullmq';
+import { backoff } from './backoff.js';
+import { recordPartitions } from './partitions.js';
+import { createStageQueue, type Item, MAX_ATTEMPTS, quarantineName, queueName, type StageDefinition, type StageQueue } from './stage.js';
+
+/** What a handler is told besides the items. */
+export interface Attempt {
+  /** 1 for the first try. */
+  readonly number: number;
+  /** Aborted when the process must end before the handler has. */
+  readonly signal: AbortSignal;
+}
+
+/** What a worker reports. Everything but `stuck` is for metrics and logs. */
+export interface WorkerEvents {
+  jobFinished?(stage: string, items: number, ms: number): void;
+  itemFailed?(stage: string, code: string): void;
+  error?(error: CarillonError, about: { stage: string; jobId?: string }): void;
+  /** The worker stopped taking jobs and a new one in its place did not help: end the process. */
+  stuck?(stage: string): void;
+}
+
+export interface StageWorkerOptions<T extends Item> {
+  readonly redis: Redis;
+  readonly vault: Vault;
+  readonly definition: StageDefinition<T>;
+  /** Partitions this process is configured for; it also covers those others have used. */
+  readonly partitions: number;
+  /** Jobs of one partition worked on at once. */
+  readonly concurrency: number;
+  /**
+   * Works on the items of one job and answers for each: undefined when it is done, else the error. Must be idempotent by item id: a job
+   * whose worker died runs again. What it throws counts for all items.
+   */
+  readonly handle: (items: readonly T[], attempt: Attempt) => Promise<(CarillonError | undefined)[]>;
+  /** Items that will not be tried again, before their job enters the failed set. */
+  readonly giveUp: (items: readonly T[], error: CarillonError, attempts: number) => Promise<void>;
+  readonly events?: WorkerEvents;
+}
+
+/** A running stage. */
+export interface StageWorker {
+  /** Stops taking jobs, waits up to `deadlineMs` for those under way, then aborts them and leaves them to be taken over. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Another worker takes a dead one's jobs after this long at most, twice the check interval on top; ms. */
+const LOCK_MS = 10_000;
+const STALLED_CHECK_MS = 5000;
+/** BullMQ fails a job that stalled more often. Far above what happens here, where a stalled job is split or isolated at once. */
+const MAX_STALLED = 10;
+/** How often an isolated item may take its worker down before it is given up. */
+const MAX_CRASHES = 3;
+/** A stalled job is split into this many: with 10, a batch of 100 needs three crashes to single out an item; with halves it would be seven. */
+const SPLIT = 10;
+/** Pause after a lost connection before fetching again, ms. BullMQ's own 15 s would hold up work after Redis is back. */
+const FETCH_RETRY_MS = 500;
+/** A worker that starts nothing for this long while jobs wait is replaced; ms. */
+const STUCK_MS = 30_000;
+const WATCH_MS = 10_000;
+
+/**
+ * Runs a stage: takes jobs of all partitions, hands their items to `handle`, and deals with what fails.
+ *
+ * - All items failed for one transient reason: the whole job is tried again.
+ * - Some failed: each leaves as a job of its own, with one try less, after a pause; one that cannot succeed fails at once, alone.
+ * - The worker died: the job is split, and a single item goes to quarantine, where one job runs at a time.
+ */
+export async function runStage<T extends Item>(options: StageWorkerOptions<T>): Promise<StageWorker> {
+  const { redis, definition, concurrency, events = {} } = options;
+  const partitions = new Map<string, Lane>();
+  const aborts = new AbortController();
+  const quarantine = createStageQueue(options, definition, quarantineName(definition.name));
+  const open = (stage: StageQueue<T>, jobs: number, isolated: boolean) =>
+    openLane(
+      redis,
+      stage.queue,
+      jobs,
+      (job) => processJob(options, { stage, quarantine, isolated, signal: aborts.signal }, job),
+      (error) => events.error?.(toCarillonError(error), { stage: definition.name }),
+    );
+
+  const cover = async () => {
+    const count = await recordPartitions(redis, options.partitions);
+    for (let partition = 0; partition < count; partition++) {
+      if (!partitions.has(String(partition))) {
+        partitions.set(
+          String(partition),
+          open(createStageQueue(options, definition, queueName(definition.name, partition)), concurrency, false),
+        );
+      }
+    }
+  };
+  await cover();
+  partitions.set('quarantine', open(quarantine, 1, true));
+
+  const watch = setInterval(() => {
+    // Redis away: the workers wait for it too, and the next round looks again.
+    cover().catch(() => {});
+    for (const lane of partitions.values()) lane.check(() => events.stuck?.(definition.name)).catch(() => {});
+  }, WATCH_MS);
+  watch.unref();
+
+  let closing: Promise<void> | undefined;
+  return {
+    close(deadlineMs) {
+      closing ??= (async () => {
+        clearInterval(watch);
+        const deadline = setTimeout(() => aborts.abort(new CarillonError('SERVICE_CLOSED')), deadlineMs);
+        await Promise.all([...partitions.values()].map((lane) => lane.close(aborts.signal)));
+        clearTimeout(deadline);
+      })();
+      return closing;
+    },
+  };
+}
+
+/** One BullMQ worker on one partition, replaced when it stops taking jobs (bullmq issues 4138 and 4585 are of that kind). */
+interface Lane {
+  check(stuck: () => void): Promise<void>;
+  close(abort: AbortSignal): Promise<void>;
+}
+
+function openLane(
+  redis: Redis,
+  queue: Queue,
+  concurrency: number,
+  processor: (job: Job) => Promise<void>,
+  onError: (error: Error) => void,
+): Lane {
+  let lastStart = Date.now();
+  let replaced = false;
+  let closed = false;
+  const start = () => {
+    const worker = new Worker(
+      queue.name,
+      (job) => {
+        lastStart = Date.now();
+        replaced = false;
+        return processor(job);
+      },
+      {
+        connection: redis.connection,
+        prefix: queue.opts.prefix as string,
+        concurrency,
+        lockDuration: LOCK_MS,
+        stalledInterval: STALLED_CHECK_MS,
+        maxStalledCount: MAX_STALLED,
+        runRetryDelay: FETCH_RETRY_MS,
+        settings: {
+          backoffStrategy: (attemptsMade, _type, error) => backoff(attemptsMade ?? 1, { retryAfter: (error as JobError)?.retryAfter }),
+        },
+      },
+    );
+    worker.on('error', onError);
+    return worker;
+  };
+  let worker = start();
+  return {
+    async check(stuck) {
+      if (closed || Date.now() - lastStart < STUCK_MS) return;
+      const { wait = 0, prioritized = 0, active = 0 } = await queue.getJobCounts('wait', 'prioritized', 'active');
+      if (wait + prioritized === 0 || active > 0 || closed) {
+        lastStart = Date.now();
+        return;
+      }
+      if (replaced) return stuck();
+      replaced = true;
+      lastStart = Date.now();
+      void worker.close(true).catch(onError);
+      worker = start();
+    },
+    async close(abort) {
+      closed = true;
+      const done = worker.close();
+      const aborted = new Promise<void>((resolve) => {
+        if (abort.aborted) resolve();
+        else abort.addEventListener('abort', () => resolve(), { once: true });
+      });
+      await Promise.race([done, aborted]);
+      await queue.close();
+    },
+  };
+}
+
+interface Place<T extends Item> {
+  readonly stage: StageQueue<T>;
+  readonly quarantine: StageQueue<T>;
+  readonly isolated: boolean;
+  readonly signal: AbortSignal;
+}
+
+async function processJob<T extends Item>(options: StageWorkerOptions<T>, place: Place<T>, job: Job): Promise<void> {
+  const { definition, events = {} } = options;
+  const jobId = job.id as string;
+  const startedAt = Date.now();
+  let items: T[];
+  try {
+    items = place.stage.read(jobId, job.data);
+  } catch (error) {
+    events.itemFailed?.(definition.name, 'JOB_UNREADABLE');
+    throw new JobError(toCarillonError(error), true);
+  }
+  if (job.stalledCounter > 0 && !place.isolated) return isolate(place, job, items);
+
+  const crashed = place.isolated && job.stalledCounter >= MAX_CRASHES;
+  const errors = crashed
+    ? items.map(() => new CarillonError('JOB_CRASHED_WORKER'))
+    : await options
+        .handle(items, { number: triesBefore(job) + 1, signal: place.signal })
+        .catch((error): (CarillonError | undefined)[] => items.map(() => toCarillonError(error)));
+
+  const failed = items.flatMap((item, i) => (errors[i] ? [{ item, error: errors[i] as CarillonError }] : []));
+  for (const { error } of failed) {
+    events.itemFailed?.(definition.name, error.code);
+    events.error?.(error, { stage: definition.name, jobId });
+  }
+  events.jobFinished?.(definition.name, items.length - failed.length, Date.now() - startedAt);
+  if (failed.length > 0) await settleFailures(options, place, job, items, failed);
+}
+
+/** Tries made before this job was made, by the job it came from, and by itself. */
+function triesBefore(job: Job): number {
+  return MAX_ATTEMPTS - (job.opts.attempts ?? MAX_ATTEMPTS) + job.attemptsMade;
+}
+
+async function settleFailures<T extends Item>(
+  options: StageWorkerOptions<T>,
+  place: Place<T>,
+  job: Job,
+  items: readonly T[],
+  failed: { item: T; error: CarillonError }[],
+): Promise<void> {
+  const first = (failed[0] as { error: CarillonError }).error;
+  const shared = failed.length === items.length && failed.every(({ error }) => error.code === first.code && error.verdict !== 'never');
+  const tries = job.attemptsMade + 1;
+  const left = (job.opts.attempts ?? MAX_ATTEMPTS) - tries;
+  if (items.length === 1 || shared) {
+    const final = first.verdict === 'never' || left <= 0;
+    if (final) await options.giveUp(items, first, triesBefore(job) + 1);
+    throw new JobError(first, first.verdict === 'never');
+  }
+  await Promise.all(
+    failed.map(({ item, error }) =>
+      place.stage.add([item], {
+        jobId: `${item.id}~${options.definition.name}~${triesBefore(job) + 1}`,
+        // One that cannot succeed runs once more, alone, to fail with its own stack trace in the failed set.
+        ...(error.verdict === 'never' || left <= 0 ? { attempts: 1 } : { attempts: left, delay: backoff(tries, error) }),
+      }),
+    ),
+  );
+}
+
+/** A worker died with this job: the innocent leave the suspect's company. Ids are deterministic, so that dying here once more adds nothing twice. */
+async function isolate<T extends Item>(place: Place<T>, job: Job, items: readonly T[]): Promise<void> {
+  const attempts = Math.max(1, (job.opts.attempts ?? MAX_ATTEMPTS) - job.attemptsMade);
+  if (items.length === 1) return place.quarantine.add(items, { jobId: `${job.id}~alone`, attempts });
+  const size = Math.ceil(items.length / SPLIT);
+  const pieces = Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+  await Promise.all(pieces.map((piece, i) => place.stage.add(piece, { jobId: `${job.id}~${i}`, attempts })));
+}
+
+/**
+ * How a failure is told to BullMQ, which keeps message and stack in clear: code, the catalogue's words, and the frames of the original
+ * stack, never the original message, which may quote what was being worked on.
+ */
+class JobError extends Error {
+  readonly retryAfter: number | undefined;
+
+  constructor(error: CarillonError, final: boolean) {
+    super(`${error.code}: ${error.message}`);
+    // By this name BullMQ knows that it must not retry.
+    this.name = final ? 'UnrecoverableError' : 'JobError';
+    this.retryAfter = error.retryAfter;
+    const origin = error.cause instanceof Error ? error.cause : error;
+    const frames = (origin.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+    this.stack = [this.message, ...frames].join('\n');
+  }
+}
