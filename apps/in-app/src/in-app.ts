@@ -1,0 +1,14 @@
+import type { Channel } from '@carillon/channel';
+import { channelDefinition } from '@carillon/contracts';
+import type { Inbox } from '@carillon/inbox';
+
+/** The in-app channel: a delivery is an append to the user's inbox, which shows an id once and announces it. */
+export function createInAppChannel(inbox: Inbox): Channel {
+  return {
+    definition: channelDefinition('in_app'),
+    async deliver(items) {
+      const appended = await inbox.append(items);
+      return appended.map((result) => (result.ok ? { ok: true, status: 'delivered' } : result));
+    },
+  };
+}

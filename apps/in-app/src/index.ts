@@ -1,0 +1,1 @@
+export { createInAppChannel } from './in-app.js';

@@ -1,0 +1,1 @@
+export { type RendererEvents, type RendererOptions, runRenderer } from './renderer.js';

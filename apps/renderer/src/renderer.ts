@@ -1,0 +1,125 @@
+import {
+  type CarillonError,
+  type ChannelItem,
+  type ChannelName,
+  channelDefinition,
+  type DeliveryStatus,
+  type RenderItem,
+  toCarillonError,
+} from '@carillon/contracts';
+import type { Deliveries } from '@carillon/deliveries';
+import {
+  channelStage,
+  createStageQueue,
+  jobIdOf,
+  partitionOf,
+  queueName,
+  renderStage,
+  runStage,
+  type StageQueue,
+  type StageWorker,
+  toJobs,
+  type WorkerEvents,
+} from '@carillon/queue';
+import type { Redis } from '@carillon/redis';
+import type { Templates } from '@carillon/templates';
+import type { Vault } from '@carillon/vault';
+
+/** Reports of a renderer. */
+export interface RendererEvents extends WorkerEvents {
+  templateRendered?(templateId: string): void;
+  deliverySettled?(channel: string, status: DeliveryStatus): void;
+}
+
+export interface RendererOptions {
+  readonly redis: Redis;
+  readonly vault: Vault;
+  readonly templates: Templates;
+  readonly deliveries: Deliveries;
+  readonly partitions: number;
+  readonly events?: RendererEvents;
+}
+
+/** Render jobs of one partition worked on at once. Rendering is all CPU; more would only hold more jobs. */
+const CONCURRENCY = 4;
+
+/** Runs a renderer until it is closed: each notification becomes one item per channel, rendered. @throws REDIS_UNAVAILABLE */
+export async function runRenderer(options: RendererOptions): Promise<StageWorker> {
+  const { templates, deliveries, partitions, events = {} } = options;
+  const channelQueues = createChannelQueues(options);
+
+  const enqueue = async (channel: ChannelName, items: ChannelItem[]) => {
+    const { itemsPerJob } = channelDefinition(channel);
+    for (let partition = 0; partition < partitions; partition++) {
+      const mine = items.filter(({ userId }) => partitionOf(userId, partitions) === partition);
+      if (mine.length === 0) continue;
+      const queue = channelQueues.get(channel, partition);
+      await Promise.all(toJobs(mine, itemsPerJob).map((job) => queue.add(job, { jobId: jobIdOf(job) })));
+    }
+  };
+
+  const worker = await runStage<RenderItem>({
+    ...options,
+    definition: renderStage,
+    concurrency: CONCURRENCY,
+    async handle(items) {
+      const errors = new Array<CarillonError | undefined>(items.length).fill(undefined);
+      const rendered = new Map<ChannelName, ChannelItem[]>();
+      for (const [i, item] of items.entries()) {
+        try {
+          for (const [channel, made] of await render(templates, item)) {
+            const list = rendered.get(channel);
+            if (list) list.push(made);
+            else rendered.set(channel, [made]);
+          }
+          events.templateRendered?.(item.templateId);
+        } catch (error) {
+          errors[i] = toCarillonError(error);
+        }
+      }
+      await Promise.all([...rendered].map(([channel, made]) => enqueue(channel, made)));
+      return errors;
+    },
+    async giveUp(items, error, attempts) {
+      const steps = items.flatMap(({ id, channels }) =>
+        channels.map((channel) => ({ id, channel, status: 'failed' as const, attempts, reason: error.code })),
+      );
+      await deliveries.settle(steps);
+      for (const { channel, status } of steps) events.deliverySettled?.(channel, status);
+    },
+  });
+
+  return {
+    async close(deadlineMs) {
+      await worker.close(deadlineMs);
+      await channelQueues.close();
+    },
+  };
+}
+
+/** One notification, rendered for each of its channels with the version it was checked against. @throws TEMPLATE_NOT_FOUND, RENDER_FAILED */
+async function render(templates: Templates, item: RenderItem): Promise<[ChannelName, ChannelItem][]> {
+  const template = await templates.version(item.templateId, item.templateVersion);
+  const { data, templateVersion: _version, ...rest } = item;
+  return item.channels.map((channel) => {
+    const definition = channelDefinition(channel);
+    const content = template.render(definition.content, data);
+    return [channel, definition.carriesData ? { ...rest, content, data } : { ...rest, content }];
+  });
+}
+
+/** Queues of all channels and partitions, each opened when it is first needed. */
+function createChannelQueues(options: RendererOptions) {
+  const open = new Map<string, StageQueue<ChannelItem>>();
+  return {
+    get(channel: ChannelName, partition: number): StageQueue<ChannelItem> {
+      const name = queueName(channel, partition);
+      const queue = open.get(name) ?? createStageQueue(options, channelStage(channelDefinition(channel)), name);
+      open.set(name, queue);
+      return queue;
+    },
+    async close() {
+      await Promise.all([...open.values()].map(({ queue }) => queue.close()));
+    },
+  };
+}

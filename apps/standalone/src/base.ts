@@ -1,0 +1,138 @@
+import { fileURLToPath } from 'node:url';
+import { createTokenVerifier } from '@carillon/access';
+import { runChannel } from '@carillon/channel';
+import { createDeliveries, type Deliveries } from '@carillon/deliveries';
+import { embeddedRedis, openDataDir } from '@carillon/embedded';
+import { createGateway, type Gateway } from '@carillon/gateway';
+import { createInAppChannel } from '@carillon/in-app';
+import { createInbox, type Inbox } from '@carillon/inbox';
+import { createRedis, type Redis } from '@carillon/redis';
+import { runRenderer } from '@carillon/renderer';
+import { CLOSE_DEADLINE, type Config, type ConfigWith, type Deferred, type Log, type Metrics, workerEvents } from '@carillon/service';
+import { createTemplates, type Templates } from '@carillon/templates';
+import { createVault, type Vault } from '@carillon/vault';
+
+/** Settings after standalone has supplied what an operator did not. */
+export type CompleteConfig = ConfigWith<'redisUrl' | 'apiKeys' | 'jwtSecret' | 'encryptionKeys'>;
+
+/** What the roles of one process share. */
+export interface Base {
+  readonly config: CompleteConfig;
+  /** Whether Redis is our own child, or that of another process of this checkout. */
+  readonly embedded: boolean;
+  /** Where generated keys and the embedded Redis's data are. */
+  readonly dataDir: string;
+  readonly vault: Vault;
+  readonly templates: Templates;
+  /** For callers, who must hear at once when Redis is away. */
+  readonly redis: Redis;
+  readonly deliveries: Deliveries;
+  readonly inbox: Inbox;
+  /** For workers, who wait until Redis is back. */
+  readonly forWorkers: { readonly redis: Redis; readonly deliveries: Deliveries; readonly inbox: Inbox };
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly defer: Deferred['defer'];
+  readonly fail: (error: unknown) => void;
+}
+
+/** Jobs of the in-app channel worked on at once per partition: each is one round trip for up to a hundred notifications. */
+const IN_APP_CONCURRENCY = 8;
+
+/** The folder `.data` of this checkout; outside of one, of the working directory. */
+export function defaultDataDir(): string {
+  const besideApps = fileURLToPath(new URL('../../../.data', import.meta.url));
+  return /[\\/]node_modules[\\/]/.test(besideApps) ? '.data' : besideApps;
+}
+
+/**
+ * Connects to Redis, or starts the embedded one, and builds what every role needs. Everything is undone through `defer`.
+ *
+ * @throws REDIS_UNAVAILABLE, CONFIGURATION_INVALID
+ */
+export async function openBase(
+  parts: Pick<Base, 'log' | 'metrics' | 'defer' | 'fail'> & { config: Config; dataDir: string; say?: (line: string) => void },
+): Promise<Base> {
+  const { defer, say = () => {} } = parts;
+  const { config, embedded } = await complete(parts.config, parts.dataDir, defer, say);
+  const open = async (temper: 'prompt' | 'patient') => {
+    const redis = await createRedis({ url: config.redisUrl, cluster: config.redisCluster }, { prefix: config.redisPrefix, temper });
+    defer(`redis (${temper})`, redis.close);
+    return redis;
+  };
+  const vault = createVault(config.encryptionKeys);
+  const limits = { maxItems: config.inboxMax, retention: config.retentionInbox };
+  const stores = (redis: Redis) => {
+    const deliveries = createDeliveries({ redis, retention: config.retentionStatus });
+    const inbox = createInbox({ redis, vault, limits, onRead: deliveries.markRead });
+    defer('inbox', inbox.close);
+    return { redis, deliveries, inbox };
+  };
+  const forCallers = stores(await open('prompt'));
+  const forWorkers = stores(await open('patient'));
+  const templates = await createTemplates(forCallers.redis);
+  defer('templates', templates.close);
+  return { ...parts, ...forCallers, config, embedded, vault, templates, forWorkers };
+}
+
+async function complete(config: Config, dataDir: string, defer: Deferred['defer'], say: (line: string) => void) {
+  const needsKeys = config.encryptionKeys === undefined || config.jwtSecret === undefined || config.apiKeys === undefined;
+  const data = needsKeys || config.redisUrl === undefined ? openDataDir(dataDir) : undefined;
+  const generated = data && {
+    apiKeys: `standalone:${data.keys.apiKey}`,
+    jwtSecret: data.keys.jwtSecret,
+    encryptionKeys: data.keys.encryptionKeys,
+  };
+  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+  let redisUrl = config.redisUrl;
+  if (redisUrl === undefined && data) {
+    const redis = await embeddedRedis(data, { log: say });
+    defer('embedded redis', redis.close);
+    redisUrl = redis.url;
+  }
+  return { config: { ...config, ...generated, ...given, redisUrl } as CompleteConfig, embedded: config.redisUrl === undefined };
+}
+
+/** Starts the renderer and the workers of the channels this process has. They run until closed through `defer`, or by the function returned. */
+export async function startWorkers(base: Base): Promise<() => Promise<void>> {
+  const { vault, templates, config } = base;
+  const { redis, deliveries, inbox } = base.forWorkers;
+  const common = { redis, vault, deliveries, partitions: config.partitions, events: workerEvents(base) };
+  const renderer = await runRenderer({ ...common, templates });
+  base.defer('renderer', () => renderer.close(WORKER_DEADLINE_MS));
+  const inApp = await runChannel({ ...common, channel: createInAppChannel(inbox), concurrency: IN_APP_CONCURRENCY });
+  base.defer('in-app', () => inApp.close(WORKER_DEADLINE_MS));
+  return async () => {
+    await renderer.close(WORKER_DEADLINE_MS);
+    await inApp.close(WORKER_DEADLINE_MS);
+  };
+}
+
+/** The stages `startWorkers` works on. */
+export const STAGES = ['render', 'in_app'];
+
+/** Time workers have to finish what they hold, ms; what is left of the process's deadline is for closing connections. */
+const WORKER_DEADLINE_MS = CLOSE_DEADLINE - 5000;
+/** Time clients have to answer the close of their sockets, ms. */
+const SOCKETS_DEADLINE_MS = 3000;
+
+/** A gateway over the base's inbox, closed through `defer`. */
+export function openGateway(base: Base): Gateway {
+  const { config, inbox, metrics } = base;
+  const verifier = createTokenVerifier({
+    jwtSecret: config.jwtSecret,
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+    userClaim: config.jwtUserClaim,
+  });
+  const gateway = createGateway({
+    inbox,
+    verify: verifier.verify,
+    markAsRead: inbox.markAsRead,
+    markAllAsRead: inbox.markAllAsRead,
+    log: base.log,
+    metrics: { ...metrics, authenticationFailed: (code) => metrics.authenticationFailed('socket', code) },
+  });
+  base.defer('gateway', () => gateway.close({ deadlineMs: SOCKETS_DEADLINE_MS }));
+  return gateway;
+}

@@ -1,0 +1,171 @@
+import {
+  CarillonError,
+  type Notification,
+  type NotificationRequest,
+  notificationIdSchema,
+  parse,
+  type Template,
+  userIdSchema,
+} from '@carillon/contracts';
+import type { AttachableSocket, Gateway } from '@carillon/gateway';
+import { createProducer, type Producer, type QueueResult } from '@carillon/producer';
+import { openQueueViews } from '@carillon/queue';
+import { type Config, configFromOptions, createDeferred, createLog, environment, noMetrics, type Options } from '@carillon/service';
+import { z } from 'zod';
+import { type Base, defaultDataDir, openBase, openGateway, STAGES, startWorkers } from './base.js';
+
+/** Options mirror the environment (`REDIS_URL` is `redisUrl`); what is not given is read from it. */
+export interface NotificationServiceOptions extends Options {
+  /** Folder for generated keys and the embedded Redis; `.data` unless told. */
+  readonly dataDir?: string;
+}
+
+interface Running {
+  readonly base: Base;
+  readonly producer: Producer;
+}
+
+const pageSchema = z.object({ limit: z.number().int().min(1).max(1000), offset: z.number().int().min(0) });
+/** Pause between looks at whether the queues are worked off, ms. */
+const IDLE_POLL_MS = 10;
+
+/**
+ * Notifications as a library: the whole of Carillon in this process. Nothing is started or connected before the first call that needs
+ * it; without a `redisUrl` an embedded Redis is started or joined then. Whoever made it closes it.
+ */
+export class NotificationService {
+  readonly #config: Config;
+  readonly #dataDir: string;
+  readonly #deferred = createDeferred();
+  #running: Promise<Running> | undefined;
+  #gateway: Promise<Gateway> | undefined;
+  #workers: Promise<() => Promise<void>> | undefined;
+  #closed = false;
+
+  /** @throws CONFIGURATION_INVALID naming every wrong option or variable */
+  constructor(options: NotificationServiceOptions = {}) {
+    const { dataDir = defaultDataDir(), ...settings } = options;
+    this.#config = configFromOptions(settings, [], environment);
+    this.#dataDir = dataDir;
+  }
+
+  /** Registers a template. The same content is the same version and writes nothing. @throws TEMPLATE_INVALID, FIELD_INVALID, REDIS_UNAVAILABLE */
+  async registerTemplate(template: Template): Promise<{ id: string; version: string; changed: boolean }> {
+    return (await this.#open()).base.templates.register(template);
+  }
+
+  /** Queues a notification; resolves with its id when Redis has it. For what it throws see `Producer`. */
+  async queueNotification(notification: NotificationRequest): Promise<string> {
+    return (await this.#open()).producer.queueNotification(notification);
+  }
+
+  /** Queues many, each with its own result, in order. */
+  async queueNotifications(list: readonly NotificationRequest[]): Promise<QueueResult[]> {
+    return (await this.#open()).producer.queueNotifications(list);
+  }
+
+  /** Marks one as read. @throws NOTIFICATION_NOT_FOUND for one that is not in this user's inbox */
+  async markAsRead(userId: string, notificationId: string): Promise<void> {
+    parse(z.object({ userId: userIdSchema }), { userId });
+    if (!notificationIdSchema.safeParse(notificationId).success)
+      throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'notificationId' });
+    await (await this.#open()).base.inbox.markAsRead(userId, notificationId);
+  }
+
+  /** Marks all of a user's notifications as read. */
+  async markAllAsRead(userId: string): Promise<void> {
+    parse(z.object({ userId: userIdSchema }), { userId });
+    await (await this.#open()).base.inbox.markAllAsRead(userId);
+  }
+
+  /** A user's inbox, newest first; `offset` counts notifications to skip, `limit` is 1–1000. @throws FIELD_INVALID */
+  async getNotifications(userId: string, limit = 50, offset = 0): Promise<Notification[]> {
+    parse(pageSchema.extend({ userId: userIdSchema }), { userId, limit, offset });
+    return (await (await this.#open()).base.inbox.page(userId, { limit, offset })).data;
+  }
+
+  /** How many notifications in a user's inbox are unread. */
+  async getUnreadCount(userId: string): Promise<number> {
+    parse(z.object({ userId: userIdSchema }), { userId });
+    return (await (await this.#open()).base.inbox.head(userId)).unreadCount;
+  }
+
+  /** Sends a user's frames to a socket from this moment on. Outbound only: it is neither authenticated nor listened to. */
+  registerClient(userId: string, ws: AttachableSocket): void {
+    parse(z.object({ userId: userIdSchema }), { userId });
+    void this.gateway().then(
+      (gateway) => gateway.attach(userId, ws),
+      (error) => this.#report(error),
+    );
+  }
+
+  /** Takes back what `registerClient` added, for one socket or all of the user; closes none. */
+  unregisterClient(userId: string, ws?: AttachableSocket): void {
+    void this.#gateway?.then(
+      (gateway) => gateway.detach(userId, ws),
+      () => {},
+    );
+  }
+
+  /** Works off what is waiting and due for the channels of this process, then returns. */
+  async processQueue(): Promise<void> {
+    const { base } = await this.#open();
+    const views = await openQueueViews(base.redis, base.config.partitions);
+    const stop = this.#workers ? undefined : await startWorkers(base);
+    try {
+      while (!(await views.idle(STAGES))) await new Promise((resolve) => setTimeout(resolve, IDLE_POLL_MS));
+    } finally {
+      await stop?.();
+      await views.close();
+    }
+  }
+
+  /** Starts the workers of this process; they run until `close`. Called again, it changes nothing. */
+  async start(): Promise<void> {
+    this.#workers ??= this.#open().then(({ base }) => startWorkers(base));
+    await this.#workers;
+  }
+
+  /** Finishes what is under way and closes everything this service opened. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const failures = await this.#deferred.close();
+    for (const { error } of failures) this.#report(error);
+  }
+
+  /** The gateway of this service, for `WebSocketServer`. */
+  gateway(): Promise<Gateway> {
+    this.#gateway ??= this.#open().then(({ base }) => openGateway(base));
+    return this.#gateway;
+  }
+
+  #open(): Promise<Running> {
+    if (this.#closed) return Promise.reject(new CarillonError('SERVICE_CLOSED'));
+    this.#running ??= this.#build().catch((error) => {
+      // The next call tries again: Redis may be back by then.
+      this.#running = undefined;
+      throw error;
+    });
+    return this.#running;
+  }
+
+  async #build(): Promise<Running> {
+    const { defer } = this.#deferred;
+    const log = createLog({ level: this.#config.logLevel, name: 'carillon' });
+    const base = await openBase({
+      config: this.#config,
+      dataDir: this.#dataDir,
+      log,
+      metrics: noMetrics,
+      defer,
+      fail: (error) => this.#report(error),
+    });
+    const producer = await createProducer({ ...base, partitions: base.config.partitions });
+    defer('producer', producer.close);
+    return { base, producer };
+  }
+
+  #report(error: unknown): void {
+    createLog({ level: this.#config.logLevel, name: 'carillon' }).error('failed in the background', { error });
+  }
+}
