@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { CarillonError } from '@carillon/contracts';
+import swagger from '@fastify/swagger';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifySchema } from 'fastify';
+import { adminQueues } from './admin-queues.js';
+import { requireKey } from './keys.js';
+import { notificationRoutes } from './notifications.js';
+import { openRoutes, operatorRoutes } from './operations.js';
+import type { ApiParts } from './parts.js';
+import { PROBLEM_TYPE, refuseUnreadable, sendProblem, toFault } from './problem.js';
+import { problemSchema, toOpenApi } from './schemas.js';
+import { templateRoutes } from './templates.js';
+import { userRoutes } from './users.js';
+import { checked, type Server } from './validation.js';
+
+/** Characters a path parameter may have: a user id of 256, each up to 9 once percent-encoded. */
+const PARAMETER_MAX = 256 * 9;
+
+export interface ApiOptions {
+  /** Port to listen on; 0 takes any free one. */
+  readonly port: number;
+  /** Address to listen on; every IPv4 one unless told. */
+  readonly host?: string;
+}
+
+/** The HTTP interface. */
+export interface Api {
+  /** Listens. @throws CONFIGURATION_INVALID if the port cannot be had. */
+  listen(): Promise<{ port: number; url: string }>;
+  /** Answers a request without a socket, for tests. */
+  readonly inject: FastifyInstance['inject'];
+  /** Takes no more requests, finishes those under way. Called again, it gives the same promise. */
+  close(): Promise<void>;
+}
+
+/** The HTTP interface over `parts`. It owns none of them. Close it when done. */
+export function createApi(parts: ApiParts, options: ApiOptions): Api {
+  const server = fastify({
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: PARAMETER_MAX },
+    requestIdHeader: false,
+    genReqId: ({ headers }) => givenId(headers['x-request-id']) ?? randomUUID(),
+    clientErrorHandler: refuseUnreadable,
+    frameworkErrors: (error, _request, reply) => sendProblem(error, reply),
+  }).withTypeProvider() as Server;
+  assemble(server, parts);
+
+  let closed: Promise<void> | undefined;
+  return {
+    async listen() {
+      await listen(server, options);
+      const { port } = server.server.address() as AddressInfo;
+      return { port, url: `http://localhost:${port}` };
+    },
+    inject: server.inject.bind(server),
+    close() {
+      closed ??= server.close();
+      return closed;
+    },
+  };
+}
+
+async function listen(server: Server, { port, host = '0.0.0.0' }: ApiOptions): Promise<void> {
+  try {
+    await server.listen({ port, host });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL') throw error;
+    throw new CarillonError('CONFIGURATION_INVALID', {
+      message: `NOTIFICATION_HTTP_PORT: port ${port} cannot be used (${code})`,
+      cause: error,
+    });
+  }
+}
+
+function assemble(server: Server, parts: ApiParts): void {
+  server.setValidatorCompiler(checked);
+  // Answers are our own shapes; the schemas describe them.
+  server.setSerializerCompiler(() => JSON.stringify);
+  acceptEmptyJson(server);
+  server.decorateRequest('caller', '');
+  server.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  server.setErrorHandler((error, request, reply) => {
+    const { status } = toFault(error);
+    // The pattern of the route, not its path: ids of users do not go into logs.
+    if (status === 500)
+      parts.log.error('request failed', { error, requestId: request.id, method: request.method, route: request.routeOptions.url });
+    return sendProblem(error, reply);
+  });
+  server.setNotFoundHandler((_request: FastifyRequest, reply: FastifyReply) => sendProblem(new CarillonError('ROUTE_NOT_FOUND'), reply));
+
+  describe(server);
+  server.register(async (open) => openRoutes(open as Server, parts));
+  server.register(async (keyed) => {
+    keyed.addHook('onRequest', requireKey(parts));
+    notificationRoutes(keyed as Server, parts);
+    templateRoutes(keyed as Server, parts);
+    userRoutes(keyed as Server, parts);
+    operatorRoutes(keyed as Server, parts);
+  });
+  server.register(async (admin) => adminQueues(admin as Server, parts));
+}
+
+/** An id a caller gave its request, if it is fit for headers and logs. */
+function givenId(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' && /^[\w.:-]{1,128}$/.test(header) ? header : undefined;
+}
+
+/** Many clients name JSON as the content type of every request, also of those without a body. */
+function acceptEmptyJson(server: Server): void {
+  const parseJson = server.getDefaultJsonParser('error', 'error');
+  server.removeContentTypeParser(['application/json', 'text/plain']);
+  server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else parseJson(request, body as string, done);
+  });
+}
+
+/** `/openapi.json`, made from the schemas of the routes. */
+function describe(server: Server): void {
+  server.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Carillon', description: 'Queue notifications, register templates, read inboxes.', version: '1' },
+      components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'An API key' } } },
+      security: [{ apiKey: [] }],
+    },
+    transform: (route) => toOpenApi({ ...route, schema: withProblem(route.schema) }),
+  });
+}
+
+/** Every route may answer with a problem. */
+function withProblem(schema: FastifySchema | undefined): FastifySchema {
+  if (!schema) return { hide: true } as FastifySchema;
+  const problem = { description: 'A problem', content: { [PROBLEM_TYPE]: { schema: problemSchema } } };
+  return { ...schema, response: { ...(schema.response as object), default: problem } };
+}

@@ -1,0 +1,95 @@
+import { CarillonError, type NotificationRequest, notificationIdSchema, notificationRequestSchema, parse } from '@carillon/contracts';
+import type { QueueResult } from '@carillon/producer';
+import type { ApiParts } from './parts.js';
+import { detailOf } from './problem.js';
+import {
+  acceptedSchema,
+  bulkAnswerSchema,
+  bulkEnvelopeSchema,
+  bulkRequestSchema,
+  idempotencyHeaders,
+  idParams,
+  recordSchema,
+} from './schemas.js';
+import { bodyCheckedByOwner, type Server } from './validation.js';
+
+/** Bytes of a single request: twice what `data` may have, for the other fields and their escapes. */
+const SINGLE_MAX_BYTES = 64 * 1024;
+/** Bytes of a bulk request: a thousand notifications of 4 KiB each. */
+const BULK_MAX_BYTES = 4 * 1024 * 1024;
+
+const tags = ['notifications'];
+
+/** Queueing notifications and reading how they stand. */
+export function notificationRoutes(server: Server, { producer, deliveries }: Pick<ApiParts, 'producer' | 'deliveries'>): void {
+  server.post(
+    '/v1/notifications',
+    {
+      bodyLimit: SINGLE_MAX_BYTES,
+      validatorCompiler: bodyCheckedByOwner,
+      schema: {
+        tags,
+        summary: 'Queue a notification',
+        headers: idempotencyHeaders,
+        body: notificationRequestSchema,
+        response: { 202: acceptedSchema },
+      },
+    },
+    async (request, reply) => {
+      const body = withIdempotencyKey(request.body, request.headers['idempotency-key']);
+      const id = await producer.as(request.caller).queueNotification(body);
+      return reply.code(202).send({ id });
+    },
+  );
+
+  server.post(
+    '/v1/notifications/bulk',
+    {
+      bodyLimit: BULK_MAX_BYTES,
+      validatorCompiler: bodyCheckedByOwner,
+      schema: {
+        tags,
+        summary: 'Queue up to 1000 notifications, each with a result of its own',
+        body: bulkRequestSchema,
+        response: { 202: bulkAnswerSchema },
+      },
+    },
+    async (request, reply) => {
+      const { notifications } = parse(bulkEnvelopeSchema, request.body);
+      const results = await producer.as(request.caller).queueNotifications(notifications as NotificationRequest[]);
+      return reply.code(202).send({ results: results.map(toAnswer) });
+    },
+  );
+
+  server.get(
+    '/v1/notifications/:id',
+    { schema: { tags, summary: 'How a notification and its deliveries stand', params: idParams, response: { 200: recordSchema } } },
+    async (request) => deliveries.get(knownId(request.params.id)),
+  );
+}
+
+/** @throws NOTIFICATION_NOT_FOUND for what cannot be an id of ours. */
+export function knownId(id: string): string {
+  if (notificationIdSchema.safeParse(id).success) return id;
+  throw new CarillonError('NOTIFICATION_NOT_FOUND');
+}
+
+/** The header is another way to write the field. */
+function withIdempotencyKey(body: NotificationRequest, header: string | undefined): NotificationRequest {
+  // What is not an object is left for the producer to refuse.
+  if (header === undefined || typeof body !== 'object' || body === null) return body;
+  if (body.idempotencyKey !== undefined && body.idempotencyKey !== header) {
+    const message = 'idempotencyKey: differs from the Idempotency-Key header';
+    throw new CarillonError('FIELD_INVALID', { field: 'idempotencyKey', message });
+  }
+  return { ...body, idempotencyKey: header };
+}
+
+function toAnswer(result: QueueResult) {
+  if (result.ok) return { ok: true as const, id: result.id };
+  const { code, field, id } = result.error;
+  return {
+    ok: false as const,
+    error: { code, ...(field !== undefined && { field }), detail: detailOf(result.error), ...(id !== undefined && { id }) },
+  };
+}

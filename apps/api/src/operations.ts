@@ -1,0 +1,57 @@
+import { isReady } from '@carillon/service';
+import { z } from 'zod';
+import type { ApiParts } from './parts.js';
+import type { Server } from './validation.js';
+
+const tags = ['operations'];
+const text = z.string();
+
+const HOME = `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Carillon</title></head>
+<body>
+<h1>Carillon</h1>
+<p>The notification service is running.</p>
+<ul>
+<li><a href="/admin/queues">Queues</a> (sign in with an API key)</li>
+<li><a href="/healthz">Alive</a>, <a href="/readyz">ready</a></li>
+<li><code>/openapi.json</code> and <code>/metrics</code>, with <code>Authorization: Bearer &lt;API key&gt;</code></li>
+</ul>
+</body>
+</html>
+`;
+
+/** What anybody may ask: the page at `/`, alive, ready. */
+export function openRoutes(server: Server, { ready }: Pick<ApiParts, 'ready'>): void {
+  const schema = { tags, security: [] };
+  server.get('/', { schema: { ...schema, summary: 'A page with links', response: { 200: text } } }, async (_request, reply) =>
+    reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'").type('text/html; charset=utf-8').send(HOME),
+  );
+  server.get(
+    '/healthz',
+    { schema: { ...schema, summary: 'Whether the process is alive', response: { 200: text } } },
+    async (_request, reply) => reply.type('text/plain').send('ok\n'),
+  );
+  server.get(
+    '/readyz',
+    { schema: { ...schema, summary: 'Whether requests can be served now', response: { 200: text, 503: text } } },
+    async (_request, reply) => {
+      const yes = await isReady(ready);
+      return reply
+        .code(yes ? 200 : 503)
+        .type('text/plain')
+        .send(yes ? 'ready\n' : 'not ready\n');
+    },
+  );
+}
+
+/** What operators and tools ask, with a key. */
+export function operatorRoutes(server: Server, { metrics }: Pick<ApiParts, 'metrics'>): void {
+  server.get('/metrics', { schema: { tags, summary: 'Metrics in Prometheus’ format', response: { 200: text } } }, async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.render()),
+  );
+  const anyObject = z.record(z.string(), z.unknown());
+  server.get('/openapi.json', { schema: { tags, summary: 'This description', response: { 200: anyObject } } }, async () => ({
+    ...server.swagger(),
+  }));
+}

@@ -1,0 +1,35 @@
+import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import type { ApiKeys } from '@carillon/access';
+import type { Deliveries } from '@carillon/deliveries';
+import type { Inbox } from '@carillon/inbox';
+import type { Producer } from '@carillon/producer';
+import type { Log, PrometheusMetrics } from '@carillon/service';
+import type { Templates } from '@carillon/templates';
+import type { Vault } from '@carillon/vault';
+
+/** A BullMQ queue, as Bull Board takes it. */
+export type BoardQueue = ConstructorParameters<typeof BullMQAdapter>[0];
+
+/** What the HTTP interface works with. It closes none of it. */
+export interface ApiParts {
+  readonly producer: Pick<Producer, 'as'>;
+  readonly templates: Pick<Templates, 'register' | 'get' | 'list' | 'remove'>;
+  readonly deliveries: Pick<Deliveries, 'get'>;
+  readonly inbox: Pick<Inbox, 'page' | 'head'>;
+  /** @throws NOTIFICATION_NOT_FOUND */
+  readonly markAsRead: (userId: string, notificationId: string) => Promise<void>;
+  readonly markAllAsRead: (userId: string) => Promise<void>;
+  readonly apiKeys: Pick<ApiKeys, 'find'>;
+  /** Signs a client token; absent without a secret. `expiresAt` is ms since the epoch. @throws FIELD_INVALID */
+  readonly issueToken?: ((userId: string, ttlSeconds?: number) => Promise<{ token: string; expiresAt: number }>) | undefined;
+  /** Where clients connect with a token. */
+  readonly socketUrl: string | (() => string);
+  /** The queues Bull Board shows. Asked once, when the interface is created. */
+  readonly queues: () => readonly BoardQueue[];
+  /** Seals the sessions of Bull Board. */
+  readonly vault: Pick<Vault, 'seal' | 'open'>;
+  readonly metrics: Pick<PrometheusMetrics, 'render' | 'contentType' | 'authenticationFailed'>;
+  readonly log: Log;
+  /** Whether requests can be served now. */
+  readonly ready: () => Promise<boolean>;
+}

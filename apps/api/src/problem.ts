@@ -1,0 +1,130 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { CarillonError, type ErrorCode, errorCatalogue } from '@carillon/contracts';
+import type { FastifyReply } from 'fastify';
+
+/** The HTTP status (RFC 9110) of each error. */
+export const statusOf: Record<ErrorCode, number> = {
+  FIELD_INVALID: 400,
+  PAYLOAD_TOO_LARGE: 413,
+  TEMPLATE_NOT_FOUND: 404,
+  TEMPLATE_INVALID: 400,
+  TEMPLATE_DATA_MISSING: 400,
+  TEMPLATE_DATA_INVALID: 400,
+  NOTIFICATION_NOT_FOUND: 404,
+  ROUTE_NOT_FOUND: 404,
+  IDEMPOTENCY_MISMATCH: 422,
+  QUEUE_UNAVAILABLE: 503,
+  QUEUE_OUTCOME_UNKNOWN: 503,
+  QUEUE_FULL: 503,
+  REDIS_UNAVAILABLE: 503,
+  UNAUTHORIZED: 401,
+  TOKEN_INVALID: 401,
+  TOKEN_EXPIRED: 401,
+  TOKENS_NOT_CONFIGURED: 501,
+  NOT_AUTHENTICATED: 401,
+  BAD_MESSAGE: 400,
+  JOB_UNREADABLE: 500,
+  JOB_CRASHED_WORKER: 500,
+  RENDER_FAILED: 500,
+  SEAL_BROKEN: 500,
+  CONFIGURATION_INVALID: 500,
+  SERVICE_CLOSED: 503,
+  INTERNAL: 500,
+};
+
+/** The media type of a problem (RFC 9457). */
+export const PROBLEM_TYPE = 'application/problem+json';
+/** Milliseconds after which a caller may try again when the error does not say: Redis is back or a replacement elected within seconds. */
+const RETRY_DEFAULT = 1000;
+
+/** Problem details (RFC 9457) with the code of our catalogue. */
+export interface Problem {
+  /** Where the code is explained, relative to this installation. */
+  readonly type: string;
+  /** The catalogue's sentence. */
+  readonly title: string;
+  readonly status: number;
+  /** What is wrong with this request. */
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly field?: string | undefined;
+  /** The notification concerned. */
+  readonly id?: string | undefined;
+}
+
+/** What a caller may be told: of faults on our side, no more than the catalogue's sentence. */
+export function detailOf(error: CarillonError): string {
+  return statusOf[error.code] >= 500 ? errorCatalogue[error.code][1] : error.message;
+}
+
+/** An error as problem details. */
+export function toProblem(error: CarillonError, status = statusOf[error.code]): Problem {
+  return {
+    type: `/docs/errors#${error.code.toLowerCase().replaceAll('_', '-')}`,
+    title: errorCatalogue[error.code][1],
+    status,
+    detail: detailOf(error),
+    code: error.code,
+    ...(error.field !== undefined && { field: error.field }),
+    ...(error.id !== undefined && { id: error.id }),
+  };
+}
+
+/** Seconds for a `Retry-After` header (RFC 9110 §10.2.3), rounded up; undefined if trying again is of no use. */
+export function retryAfterSeconds(error: CarillonError, status: number): number | undefined {
+  if (error.retryAfter === undefined && status !== 503) return undefined;
+  return Math.max(1, Math.ceil((error.retryAfter ?? RETRY_DEFAULT) / 1000));
+}
+
+/** What fastify says about a request it could not read, in our terms. */
+interface RequestFault {
+  readonly error: CarillonError;
+  readonly status: number;
+}
+
+/** Any thrown value as an error of the catalogue with its status. Faults fastify found in a request keep their status (400, 415). */
+export function toFault(thrown: unknown): RequestFault {
+  if (thrown instanceof CarillonError) return { error: thrown, status: statusOf[thrown.code] };
+  const { code, statusCode } = (thrown ?? {}) as { code?: unknown; statusCode?: unknown };
+  const status = typeof statusCode === 'number' ? statusCode : 500;
+  if (status < 400 || status > 499) return fault('INTERNAL', 500, { cause: thrown });
+  if (status === 413) return fault('PAYLOAD_TOO_LARGE', 413, {});
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return fault('FIELD_INVALID', 415, { field: 'content-type', message: 'content-type: must be application/json' });
+  }
+  if (code === 'FST_ERR_BAD_URL') return fault('FIELD_INVALID', 400, { message: 'the path is not a valid percent-encoded URL' });
+  return fault('FIELD_INVALID', status, { message: 'the body is not valid JSON' });
+}
+
+function fault(code: ErrorCode, status: number, detail: ConstructorParameters<typeof CarillonError>[1]): RequestFault {
+  return { error: new CarillonError(code, detail), status };
+}
+
+/** Answers with a problem and the headers that belong to its status. */
+export function sendProblem(thrown: unknown, reply: FastifyReply): FastifyReply {
+  const { error, status } = toFault(thrown);
+  const retryAfter = retryAfterSeconds(error, status);
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  // RFC 9110 §15.5.2: a 401 names how to authenticate.
+  if (status === 401 && !reply.hasHeader('www-authenticate')) reply.header('www-authenticate', 'Bearer');
+  return reply.code(status).type(PROBLEM_TYPE).serializer(JSON.stringify).send(toProblem(error, status));
+}
+
+/** Answers on the bare socket what is no HTTP request, and so reaches no route: a problem all the same. */
+export function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const message = status === 400 ? 'the request is not valid HTTP' : (STATUS_CODES[status] as string);
+  const body = JSON.stringify(toProblem(new CarillonError('FIELD_INVALID', { message }), status));
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `content-type: ${PROBLEM_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}

@@ -1,0 +1,168 @@
+import {
+  channelSchema,
+  DATA_MAX_BYTES,
+  dataSchema,
+  type ErrorCode,
+  errorCatalogue,
+  type Notification,
+  notificationRequestSchema,
+  PAGE_MAX,
+  prioritySchema,
+  templateSchema,
+  userIdSchema,
+} from '@carillon/contracts';
+import type { NotificationRecord } from '@carillon/deliveries';
+import type { SwaggerTransform } from '@fastify/swagger';
+import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import type { Problem } from './problem.js';
+
+/** Notifications one bulk request may hold. */
+export const BULK_MAX = 1000;
+
+const code = z.enum(Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]]);
+const time = z.number().int().describe('ms since the epoch');
+const cursor = z.string().nullable().describe('give it back as `cursor` to read on; null on the last page');
+
+/** A whole number in a query string. */
+const inQuery = (min: number, max: number) =>
+  z.coerce
+    .number({ error: `must be a whole number from ${min} to ${max}` })
+    .int()
+    .min(min)
+    .max(max);
+
+/** What a client of the HTTP interface sends and gets, where no other package owns the shape. Answers are described, not checked. */
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  detail: z.string(),
+  code,
+  field: z.string().optional(),
+  id: z.string().optional(),
+}) satisfies z.ZodType<Problem>;
+
+export const acceptedSchema = z.object({ id: z.string() });
+
+export const bulkRequestSchema = z.strictObject({ notifications: z.array(notificationRequestSchema).max(BULK_MAX) });
+/** The envelope alone: each notification is checked by the producer and fails alone. */
+export const bulkEnvelopeSchema = z.strictObject({ notifications: z.array(z.unknown()).max(BULK_MAX, `must hold at most ${BULK_MAX}`) });
+export const bulkAnswerSchema = z.object({
+  results: z.array(
+    z.discriminatedUnion('ok', [
+      z.object({ ok: z.literal(true), id: z.string() }),
+      z.object({
+        ok: z.literal(false),
+        error: z.object({ code, field: z.string().optional(), detail: z.string(), id: z.string().optional() }),
+      }),
+    ]),
+  ),
+});
+
+const deliveryStatuses = [
+  'pending',
+  'held',
+  'sending',
+  'sent',
+  'delivered',
+  'bounced',
+  'failed',
+  'skipped',
+  'canceled',
+  'expired',
+  'unknown',
+] as const;
+const status = z.enum(['read', 'delivered', 'pending', 'failed', 'skipped', 'canceled', 'expired']);
+
+export const recordSchema = z.object({
+  id: z.string(),
+  userId: z.string(),
+  templateId: z.string(),
+  templateVersion: z.string(),
+  status,
+  createdAt: time,
+  deliveries: z.array(
+    z.object({
+      channel: channelSchema,
+      status: z.enum(deliveryStatuses),
+      reason: z.string().nullable(),
+      attempts: z.number().int(),
+      provider: z.string().nullable(),
+      providerMessageId: z.string().nullable(),
+      times: z.partialRecord(z.enum(deliveryStatuses), time),
+    }),
+  ),
+}) satisfies z.ZodType<NotificationRecord>;
+
+export const notificationSchema = z.object({
+  id: z.string(),
+  userId: z.string(),
+  templateId: z.string(),
+  title: z.string(),
+  body: z.string(),
+  data: dataSchema,
+  channels: z.array(channelSchema),
+  priority: prioritySchema,
+  category: z.string().nullable(),
+  threadId: z.string().nullable(),
+  tags: z.array(z.string()),
+  url: z.string().nullable(),
+  status,
+  createdAt: time,
+  deliveredAt: time.nullable(),
+  readAt: time.nullable(),
+  seenAt: time.nullable(),
+  archivedAt: time.nullable(),
+  error: z.string().nullable(),
+}) satisfies z.ZodType<Notification>;
+
+export const inboxPageSchema = z.object({ data: z.array(notificationSchema), nextCursor: cursor, unreadCount: z.number().int() });
+export const unreadCountSchema = z.object({ unreadCount: z.number().int() });
+export const inboxQuerySchema = z
+  .object({
+    limit: inQuery(1, PAGE_MAX).default(50),
+    offset: inQuery(0, Number.MAX_SAFE_INTEGER).optional(),
+    cursor: z.string().min(1).optional(),
+  })
+  .refine(({ offset, cursor }) => offset === undefined || cursor === undefined, {
+    path: ['cursor'],
+    error: 'must not be given together with offset',
+  });
+
+/** The id stands in the path; in the body it may be left out. */
+export const templateBodySchema = templateSchema.partial({ id: true });
+export const templateEntrySchema = z.object({ ...templateSchema.shape, version: z.string() });
+export const templatePageSchema = z.object({ data: z.array(templateEntrySchema), nextCursor: cursor });
+export const registeredSchema = z.object({ id: z.string(), version: z.string(), changed: z.boolean() });
+export const listQuerySchema = z.object({ limit: inQuery(1, PAGE_MAX).default(50), cursor: z.string().min(1).optional() });
+
+export const tokenRequestSchema = z.strictObject({
+  userId: userIdSchema,
+  ttlSeconds: z.number().int().positive().optional().describe('one hour unless told'),
+});
+export const tokenSchema = z.object({
+  token: z.string(),
+  expiresAt: time,
+  url: z.string().describe('where a client connects with the token'),
+});
+
+export const idParams = z.object({ id: z.string() });
+export const userParams = z.object({ userId: userIdSchema });
+export const userNotificationParams = z.object({ userId: userIdSchema, id: z.string() });
+export const idempotencyHeaders = z.object({
+  'idempotency-key': z.string().optional().describe('the same as `idempotencyKey`, at most 255 characters'),
+});
+
+/** The answer of a route that has nothing to say. */
+export const nothing = z.null().describe('no content');
+
+/** Shapes of contracts that no JSON Schema says by itself. */
+export const toOpenApi: SwaggerTransform = createJsonSchemaTransform({
+  zodToJsonConfig: {
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema !== dataSchema) return;
+      Object.assign(jsonSchema, { type: 'object', additionalProperties: true, description: `JSON, at most ${DATA_MAX_BYTES} bytes` });
+    },
+  },
+});

@@ -1,0 +1,94 @@
+import { createApiKeys, createTokenIssuer } from '@carillon/access';
+import { createDeliveries } from '@carillon/deliveries';
+import { createInbox, type Inbox } from '@carillon/inbox';
+import { createProducer } from '@carillon/producer';
+import { openQueueViews } from '@carillon/queue';
+import { createRedis, type Redis } from '@carillon/redis';
+import { createDeferred, createLog, createMetrics, type PrometheusMetrics } from '@carillon/service';
+import { createTemplates } from '@carillon/templates';
+import { startRedis } from '@carillon/testkit';
+import { createVault } from '@carillon/vault';
+import { type Api, type ApiParts, createApi } from '../src/index.js';
+
+/** The bearer token of the tests' API key. */
+export const KEY = 'test-key';
+/** The Authorization header of the tests' API key. */
+export const AUTHORIZED = { authorization: `Bearer ${KEY}` };
+
+/** An API over real parts on a private Redis. Close it when done. */
+export interface RunningApi {
+  readonly api: Api;
+  readonly parts: ApiParts;
+  readonly inbox: Inbox;
+  readonly metrics: PrometheusMetrics;
+  readonly redis: Redis;
+  readonly log: string[];
+  close(): Promise<void>;
+}
+
+/** Starts an API; `changes` replace parts. */
+export async function startApi(changes: Partial<ApiParts> = {}): Promise<RunningApi> {
+  const deferred = createDeferred();
+  try {
+    const server = await startRedis();
+    deferred.defer('server', () => server.stop());
+    const redis = await createRedis({ url: server.url }, { prefix: 'notification:', temper: 'prompt' });
+    deferred.defer('redis', () => redis.close());
+    const vault = createVault(`k:${Buffer.alloc(32, 1).toString('base64')}`);
+    const templates = await createTemplates(redis);
+    deferred.defer('templates', () => templates.close());
+    const deliveries = createDeliveries({ redis, retention: 86_400_000 });
+    const inbox = createInbox({ redis, vault, limits: { retention: 86_400_000, maxItems: 500 } });
+    deferred.defer('inbox', () => inbox.close());
+    const producer = await createProducer({ redis, vault, templates, deliveries, partitions: 1 });
+    deferred.defer('producer', () => producer.close());
+    const views = await openQueueViews(redis, 1);
+    deferred.defer('queues', () => views.close());
+    const tokens = createTokenIssuer({ jwtSecret: 'a secret of more than thirty-two characters' });
+    const metrics = createMetrics();
+    metrics.watchQueues(() => views.counts());
+    const lines: string[] = [];
+    const parts: ApiParts = {
+      producer,
+      templates,
+      deliveries,
+      inbox,
+      markAsRead: (userId, id) => inbox.markAsRead(userId, id),
+      markAllAsRead: (userId) => inbox.markAllAsRead(userId),
+      apiKeys: createApiKeys(`tests:${KEY},other:other-key`),
+      issueToken: tokens.issue,
+      socketUrl: 'ws://localhost:8082',
+      queues: () => views.queues,
+      vault,
+      metrics,
+      log: createLog({ level: 'info', name: 'test', write: (line) => lines.push(line) }),
+      ready: async () => redis.isReady(),
+      ...changes,
+    };
+    const api = createApi(parts, { port: 0, host: '127.0.0.1' });
+    deferred.defer('api', () => api.close());
+    const close = async () => {
+      const [failure] = await deferred.close();
+      if (failure) throw failure.error;
+    };
+    return { api, parts, inbox, metrics, redis, log: lines, close };
+  } catch (error) {
+    await deferred.close();
+    throw error;
+  }
+}
+
+/** A template with one tag. */
+export const APPOINTMENT = {
+  id: 'appointment',
+  title: 'Appointment',
+  body: 'With {{therapistName}}',
+  channels: ['in_app'],
+};
+/** A request that APPOINTMENT can be rendered with. */
+export const request = (changes: object = {}) => ({
+  userId: 'u1',
+  templateId: 'appointment',
+  data: { therapistName: 'Dr. Kay' },
+  ...changes,
+});

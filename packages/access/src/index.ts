@@ -1,0 +1,12 @@
+/** Who may do what: client tokens and API keys. Owner of jose. */
+export { type ApiKey, type ApiKeys, createApiKeys, type Scope, scopes } from './api-keys.js';
+export {
+  createTokenIssuer,
+  type IssuedToken,
+  TOKEN_TTL_DEFAULT_SECONDS,
+  TOKEN_TTL_MAX_SECONDS,
+  TOKEN_TTL_MIN_SECONDS,
+  type TokenIssuer,
+  type TokenIssuerOptions,
+} from './token-issuer.js';
+export { createTokenVerifier, type TokenVerifier, type TokenVerifierOptions, type VerifiedToken } from './token-verifier.js';

@@ -1,0 +1,183 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CarillonError } from '@carillon/contracts';
+import { expect, test } from '@jest/globals';
+import { configFromOptions, readConfig } from './config.js';
+import { renderConfigurationTable } from './configuration-page.js';
+
+const KEY = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
+
+function problemsOf(read: () => unknown): string[] {
+  try {
+    read();
+  } catch (error) {
+    expect(error).toBeInstanceOf(CarillonError);
+    expect((error as CarillonError).code).toBe('CONFIGURATION_INVALID');
+    return (error as CarillonError).message.split('\n');
+  }
+  throw new Error('nothing was thrown');
+}
+
+function fileWith(content: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'carillon-config-')), 'secret');
+  writeFileSync(path, content);
+  return path;
+}
+
+test('an empty environment gives the defaults of the contract, frozen', () => {
+  const config = readConfig({});
+  expect(config).toEqual({
+    redisPrefix: 'notification:',
+    httpPort: 8080,
+    wsPort: 8082,
+    jwtUserClaim: 'sub',
+    partitions: 1,
+    retentionInbox: 90 * 86_400_000,
+    retentionStatus: 30 * 86_400_000,
+    inboxMax: 500,
+    logLevel: 'info',
+  });
+  expect(Object.isFrozen(config)).toBe(true);
+});
+
+test('every variable is read', () => {
+  expect(
+    readConfig({
+      REDIS_URL: 'rediss://user:pass@a:6379,rediss://user:pass@b:6379',
+      REDIS_CLUSTER: 'auto',
+      REDIS_PREFIX: 'app:',
+      NOTIFICATION_HTTP_PORT: '0',
+      NOTIFICATION_WS_PORT: '9001',
+      NOTIFICATION_ADMIN_PORT: '9002',
+      NOTIFICATION_API_KEYS: 'backend:abc, ops[send+read+admin]:def',
+      NOTIFICATION_JWT_SECRET: 'a secret with spaces',
+      NOTIFICATION_JWT_ISSUER: 'https://issuer.example/',
+      NOTIFICATION_JWT_AUDIENCE: 'carillon',
+      NOTIFICATION_JWT_USER_CLAIM: 'https://clinic.example/user',
+      NOTIFICATION_ENCRYPTION_KEYS: KEY,
+      NOTIFICATION_PARTITIONS: '64',
+      NOTIFICATION_RETENTION_INBOX: '12h',
+      NOTIFICATION_RETENTION_STATUS: '1d',
+      NOTIFICATION_INBOX_MAX: '20',
+      LOG_LEVEL: 'silent',
+    }),
+  ).toEqual({
+    redisUrl: 'rediss://user:pass@a:6379,rediss://user:pass@b:6379',
+    redisCluster: 'auto',
+    redisPrefix: 'app:',
+    httpPort: 0,
+    wsPort: 9001,
+    adminPort: 9002,
+    apiKeys: 'backend:abc, ops[send+read+admin]:def',
+    jwtSecret: 'a secret with spaces',
+    jwtIssuer: 'https://issuer.example/',
+    jwtAudience: 'carillon',
+    jwtUserClaim: 'https://clinic.example/user',
+    encryptionKeys: KEY,
+    partitions: 64,
+    retentionInbox: 12 * 3_600_000,
+    retentionStatus: 86_400_000,
+    inboxMax: 20,
+    logLevel: 'silent',
+  });
+});
+
+test('all problems are reported together, by variable, without any value', () => {
+  const problems = problemsOf(() =>
+    readConfig(
+      {
+        REDIS_URL: 'http://user:hunter2@redis',
+        REDIS_CLUSTER: 'maybe',
+        REDIS_PREFIX: 'a{b}',
+        NOTIFICATION_HTTP_PORT: '65536',
+        NOTIFICATION_WS_PORT: '80.5',
+        NOTIFICATION_API_KEYS: 'hunter2',
+        NOTIFICATION_ENCRYPTION_KEYS: 'k:hunter2',
+        NOTIFICATION_PARTITIONS: '0',
+        NOTIFICATION_RETENTION_INBOX: '90',
+        NOTIFICATION_INBOX_MAX: '-1',
+        LOG_LEVEL: 'loud',
+      },
+      ['redisUrl', 'jwtSecret'],
+    ),
+  );
+  expect(problems.map((problem) => problem.split(':')[0])).toEqual([
+    'REDIS_URL',
+    'REDIS_CLUSTER',
+    'REDIS_PREFIX',
+    'NOTIFICATION_HTTP_PORT',
+    'NOTIFICATION_WS_PORT',
+    'NOTIFICATION_API_KEYS',
+    'NOTIFICATION_JWT_SECRET',
+    'NOTIFICATION_ENCRYPTION_KEYS',
+    'NOTIFICATION_PARTITIONS',
+    'NOTIFICATION_RETENTION_INBOX',
+    'NOTIFICATION_INBOX_MAX',
+    'LOG_LEVEL',
+  ]);
+  expect(problems).toContain('NOTIFICATION_JWT_SECRET: is required');
+  expect(problems).toContain('NOTIFICATION_HTTP_PORT: must be a whole number from 0 to 65535');
+  expect(problems.join('\n')).not.toMatch(/hunter2|loud|maybe/);
+});
+
+test('an empty variable counts as not set', () => {
+  expect(readConfig({ REDIS_URL: '', NOTIFICATION_HTTP_PORT: '', NOTIFICATION_JWT_SECRET_FILE: '' }).httpPort).toBe(8080);
+});
+
+test('a secret may be the trimmed content of a file', () => {
+  expect(readConfig({ NOTIFICATION_JWT_SECRET_FILE: fileWith('from a file\n') }, ['jwtSecret']).jwtSecret).toBe('from a file');
+});
+
+test('what is wrong with a file is told once, also when the setting is required', () => {
+  const source = { NOTIFICATION_JWT_SECRET: 'hunter2', NOTIFICATION_JWT_SECRET_FILE: fileWith('hunter2') };
+  expect(problemsOf(() => readConfig(source, ['jwtSecret']))).toEqual([
+    'NOTIFICATION_JWT_SECRET: is set together with NOTIFICATION_JWT_SECRET_FILE; set one of them',
+  ]);
+  expect(problemsOf(() => readConfig({ REDIS_URL_FILE: '/nowhere/at/all' }, ['redisUrl']))).toEqual([
+    'REDIS_URL: the file named by REDIS_URL_FILE cannot be read (ENOENT)',
+  ]);
+  expect(problemsOf(() => readConfig({ REDIS_URL_FILE: fileWith(' \n') }))).toEqual([
+    'REDIS_URL: the file named by REDIS_URL_FILE is empty',
+  ]);
+});
+
+test('a setting that is no secret has no file', () => {
+  expect(readConfig({ NOTIFICATION_HTTP_PORT_FILE: '/nowhere' }).httpPort).toBe(8080);
+});
+
+test('options take values and text, and name themselves in problems', () => {
+  const config = configFromOptions({
+    httpPort: 0,
+    wsPort: '9001',
+    redisCluster: true,
+    retentionInbox: 5000,
+    retentionStatus: '2m',
+    logLevel: 'warn',
+  });
+  expect(config).toMatchObject({
+    httpPort: 0,
+    wsPort: 9001,
+    redisCluster: true,
+    retentionInbox: 5000,
+    retentionStatus: 120_000,
+    logLevel: 'warn',
+  });
+  const wrong = { httpPort: 'x', hostPort: 1 } as { httpPort: string };
+  expect(problemsOf(() => configFromOptions(wrong, ['redisUrl']))).toEqual([
+    'hostPort: is not a known option',
+    'redisUrl: is required',
+    'httpPort: must be a whole number from 0 to 65535',
+  ]);
+});
+
+test('an option goes before the environment it falls back on', () => {
+  const source = { NOTIFICATION_HTTP_PORT: '1', NOTIFICATION_WS_PORT: '2' };
+  expect(configFromOptions({ httpPort: 3, wsPort: undefined }, [], source)).toMatchObject({ httpPort: 3, wsPort: 2 });
+});
+
+// To write the page: node --input-type=module -e "process.stdout.write((await import('@carillon/service')).renderConfigurationTable())"
+test('docs/configuration.md is what the settings table says', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/configuration.md'), 'utf8');
+  expect(page).toBe(renderConfigurationTable());
+});

@@ -1,0 +1,11 @@
+/** What every process has: configuration, logs, metrics, health, shutdown. Owner of pino and prom-client; the only reader of `process.env`. */
+export { isReady, serveAdmin } from './admin.js';
+export { type ConfigWith, configFromOptions, type Environment, readConfig } from './config.js';
+export { renderConfigurationTable } from './configuration-page.js';
+export { CLOSE_DEADLINE, type CloseFailure, createDeferred, type Deferred } from './deferred.js';
+export { environment } from './environment.js';
+export { createLog, type Log, type LogFields, noLog } from './log.js';
+export { createMetrics, type Metrics, noMetrics, type PrometheusMetrics, type QueueLength } from './metrics.js';
+export { type ProcessParts, runProcess, type Started } from './process.js';
+export type { Config, LogLevel, Options, SettingName } from './settings.js';
+export { workerEvents } from './worker-events.js';

@@ -1,0 +1,167 @@
+import { z } from 'zod';
+
+/** Milliseconds of each unit a duration may have. */
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+/** Longest duration, ms: ten years, longer than any record here has to live and far below what Redis takes as a TTL. */
+const LONGEST = 3650 * UNITS.d;
+/** Levels from talkative to mute. */
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+/** How much is logged. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** A value read from text or taken as it is. The fault names what is allowed and never repeats the value, which may be a secret. */
+function value<T>(allowed: string, read: (given: unknown) => T | undefined): z.ZodType<T> {
+  return z.unknown().transform((given, context): T => {
+    const result = read(typeof given === 'string' ? given.trim() : given);
+    if (result !== undefined) return result;
+    context.addIssue({ code: 'custom', message: `must be ${allowed}` });
+    return z.NEVER;
+  });
+}
+
+const integer = (min: number, max: number) =>
+  value(`a whole number from ${min} to ${max}`, (given) => {
+    const number = typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : given;
+    return typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max ? number : undefined;
+  });
+const port = integer(0, 65_535);
+
+const text = (allowed: string, pattern: RegExp) =>
+  value(allowed, (given) => (typeof given === 'string' && pattern.test(given) ? given : undefined));
+
+/** Comma-separated entries of one form. */
+const list = (allowed: string, isEntry: (entry: string) => boolean) =>
+  value(allowed, (given) => (typeof given === 'string' && given.split(',').every((entry) => isEntry(entry.trim())) ? given : undefined));
+
+const duration = value('a duration such as 90d, 12h, 30m or 45s, at most 3650d', (given) => {
+  const [, amount, unit] = (typeof given === 'string' && /^(\d{1,12})(ms|s|m|h|d)$/.exec(given)) || [];
+  const ms = amount ? Number(amount) * UNITS[unit as keyof typeof UNITS] : given;
+  return typeof ms === 'number' && ms >= 1 && ms <= LONGEST ? ms : undefined;
+});
+
+const isRedisUrl = (url: string) => /^rediss?:\/\//.test(url) && URL.canParse(url);
+/** The part after the last colon is the key itself. */
+const isApiKey = (entry: string) => /^[^[\],]{1,64}(\[[a-z]+(\+[a-z]+)*\])?:[^\s:]+$/.test(entry);
+const isEncryptionKey = (entry: string) => /^[\w.-]{1,32}:[A-Za-z0-9+/]{43}=?$/.test(entry);
+
+const redisCluster = value<boolean | 'auto'>('true, false or auto', (given) => {
+  if (given === 'true' || given === true) return true;
+  if (given === 'false' || given === false) return false;
+  return given === 'auto' ? 'auto' : undefined;
+});
+const logLevel = value(`one of ${LOG_LEVELS.join(', ')}`, (given) => LOG_LEVELS.find((level) => level === given));
+
+/** One setting: its names, its shape and what it is for. */
+export interface Setting<T, D extends T | undefined> {
+  /** Name of the environment variable. */
+  readonly env: string;
+  readonly schema: z.ZodType<T>;
+  /** What holds when it is not set; undefined if nothing does. */
+  readonly default: D;
+  /** What the documentation says about the default, where the value alone does not say it. */
+  readonly defaultDoc?: string;
+  /** A secret may also come from a file (`<env>_FILE`) and is never shown. */
+  readonly secret: boolean;
+  /** One sentence. */
+  readonly doc: string;
+}
+
+interface About {
+  readonly doc: string;
+  readonly defaultDoc?: string;
+  readonly secret?: true;
+}
+
+const required = <T>(env: string, schema: z.ZodType<T>, about: About): Setting<T, undefined> => ({
+  secret: false,
+  ...about,
+  env,
+  schema,
+  default: undefined,
+});
+const optional = <T>(env: string, schema: z.ZodType<T>, fallback: T, about: About): Setting<T, T> => ({
+  secret: false,
+  ...about,
+  env,
+  schema,
+  default: fallback,
+});
+
+/** Every setting, by the name it has as an option of the library. The one place where settings are declared. */
+export const settings = {
+  redisUrl: required('REDIS_URL', list('redis:// or rediss:// addresses, comma-separated', isRedisUrl), {
+    secret: true,
+    defaultDoc: 'an embedded Redis (standalone), else required',
+    doc: 'Address of Redis with user and password, `redis://` or `rediss://`; several comma-separated addresses are nodes of one cluster.',
+  }),
+  redisCluster: required('REDIS_CLUSTER', redisCluster, {
+    defaultDoc: '`true` with several addresses, else `false`',
+    doc: 'Whether Redis is a cluster: `true`, `false`, or `auto` to ask the server.',
+  }),
+  redisPrefix: optional(
+    'REDIS_PREFIX',
+    text('1 to 64 printable ASCII characters without braces and spaces', /^[!-z|~]{1,64}$/),
+    'notification:',
+    {
+      doc: 'Stands before every key; braces are not allowed, because they would end up in the hash tags of a cluster.',
+    },
+  ),
+  httpPort: optional('NOTIFICATION_HTTP_PORT', port, 8080, { doc: 'Port of the HTTP interface; 0 takes any free one.' }),
+  wsPort: optional('NOTIFICATION_WS_PORT', port, 8082, { doc: 'Port of the WebSocket gateway; 0 takes any free one.' }),
+  adminPort: required('NOTIFICATION_ADMIN_PORT', port, {
+    defaultDoc: 'with the API its port, other roles off',
+    doc: 'Port for `/healthz`, `/readyz` and `/metrics` of any process, without a key: keep it inside your network.',
+  }),
+  apiKeys: required('NOTIFICATION_API_KEYS', list('comma-separated name:key entries', isApiKey), {
+    secret: true,
+    defaultDoc: 'generated (standalone), else required by the API',
+    doc: 'API keys as comma-separated `name:key`; the bearer token is the part after the last colon.',
+  }),
+  jwtSecret: required('NOTIFICATION_JWT_SECRET', text('some text', /^.+$/s), {
+    secret: true,
+    defaultDoc: 'generated (standalone), else required by the gateway',
+    doc: 'Secret that signs and verifies client tokens (HS256); 32 random bytes or more.',
+  }),
+  jwtIssuer: required('NOTIFICATION_JWT_ISSUER', text('1 to 512 characters', /^.{1,512}$/), {
+    defaultDoc: 'not checked',
+    doc: 'The `iss` a client token must have.',
+  }),
+  jwtAudience: required('NOTIFICATION_JWT_AUDIENCE', text('1 to 512 characters', /^.{1,512}$/), {
+    defaultDoc: 'not checked',
+    doc: 'The `aud` a client token must have.',
+  }),
+  jwtUserClaim: optional('NOTIFICATION_JWT_USER_CLAIM', text('1 to 128 characters', /^.{1,128}$/), 'sub', {
+    doc: 'The claim of a client token that holds the user id.',
+  }),
+  encryptionKeys: required('NOTIFICATION_ENCRYPTION_KEYS', list('comma-separated kid:base64(32 bytes) entries', isEncryptionKey), {
+    secret: true,
+    defaultDoc: 'generated (standalone), else required',
+    doc: 'Keys that seal what is queued and stored, as comma-separated `kid:base64(32 bytes)`; the first seals, all open.',
+  }),
+  partitions: optional('NOTIFICATION_PARTITIONS', integer(1, 64), 1, {
+    doc: 'Partitions per queue, 1 to 64; each can be worked on by a Redis node of its own.',
+  }),
+  retentionInbox: optional('NOTIFICATION_RETENTION_INBOX', duration, 90 * UNITS.d, {
+    defaultDoc: '`90d`',
+    doc: 'How long a notification stays in an inbox, as a duration such as `90d` or `12h` (as an option also in ms).',
+  }),
+  retentionStatus: optional('NOTIFICATION_RETENTION_STATUS', duration, 30 * UNITS.d, {
+    defaultDoc: '`30d`',
+    doc: 'How long the record of a notification and its deliveries is kept, as a duration (as an option also in ms).',
+  }),
+  inboxMax: optional('NOTIFICATION_INBOX_MAX', integer(1, 10_000), 500, { doc: 'Notifications one inbox holds; the oldest leave first.' }),
+  logLevel: optional<LogLevel>('LOG_LEVEL', logLevel, 'info', {
+    doc: `How much is logged: ${LOG_LEVELS.map((level) => `\`${level}\``).join(', ')}.`,
+  }),
+} as const;
+
+/** Name of a setting as an option. */
+export type SettingName = keyof typeof settings;
+
+type ValueOf<S> = S extends Setting<infer T, infer D> ? T | D : never;
+
+/** Every setting with its value. What has no default and was not given is undefined. Durations are ms. */
+export type Config = { readonly [Name in SettingName]: ValueOf<(typeof settings)[Name]> };
+
+/** What the library takes: each setting as the environment writes it (text) or as the value it stands for. */
+export type Options = { readonly [Name in SettingName]?: Config[Name] | string | undefined };
