@@ -1,1 +1,2 @@
-export { createInAppChannel } from './in-app.js';
+/** The in-app channel. */
+export { createInAppChannel, IN_APP_CONCURRENCY } from './in-app.js';

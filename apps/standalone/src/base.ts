@@ -4,7 +4,7 @@ import { runChannel } from '@carillon/channel';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { embeddedRedis, openDataDir } from '@carillon/embedded';
 import { createGateway, type Gateway } from '@carillon/gateway';
-import { createInAppChannel } from '@carillon/in-app';
+import { createInAppChannel, IN_APP_CONCURRENCY } from '@carillon/in-app';
 import { createInbox, type Inbox } from '@carillon/inbox';
 import { createRedis, type Redis } from '@carillon/redis';
 import { runRenderer } from '@carillon/renderer';
@@ -35,9 +35,6 @@ export interface Base {
   readonly defer: Deferred['defer'];
   readonly fail: (error: unknown) => void;
 }
-
-/** Jobs of the in-app channel worked on at once per partition: each is one round trip for up to a hundred notifications. */
-const IN_APP_CONCURRENCY = 8;
 
 /** The folder `.data` of this checkout; outside of one, of the working directory. */
 export function defaultDataDir(): string {

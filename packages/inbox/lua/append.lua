@@ -8,7 +8,7 @@ for i = 0, count - 1 do
   local user = userAt(1 + i * 7)
   local at = 3 + OPTIONS + i * 3
   local id, createdAt, sealed = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  if redis.call('ZADD', user.seen, 'NX', options.now, id) == 0 then
+  if redis.call('ZSCORE', user.seen, id) then
     answers[i + 1] = 0
   else
     local epoch = epochOf(user, options)
@@ -26,6 +26,8 @@ for i = 0, count - 1 do
         for _, oldest in ipairs(redis.call('ZRANGE', user.index, 0, over - 1)) do remove(user, options, epoch, oldest) end
       end
     end
+    -- Last, because a script that breaks is not undone: what is not marked is appended when it is tried again.
+    redis.call('ZADD', user.seen, options.now, id)
     -- A key that was empty was gone, and its expiry with it.
     if unread == 1 then
       for _, key in ipairs({ user.items, user.index, user.unread, user.seen }) do expire(options, key) end

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { CarillonError, type Priority, parse, priorityRank } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
 import type { Vault } from '@carillon/vault';
-import { type JobsOptions, Queue } from 'bullmq';
+import { type Job, type JobsOptions, Queue } from 'bullmq';
 import type { z } from 'zod';
 
 /** What every item of a job has. */
@@ -24,6 +24,8 @@ export interface StageDefinition<T extends Item> {
 interface JobData {
   readonly v: 1;
   readonly ids: string[];
+  /** Tries the items had in other jobs before this one. */
+  readonly tries: number;
   readonly sealed: string;
 }
 
@@ -47,8 +49,10 @@ export interface AddOptions {
   readonly jobId: string;
   /** ms before the first try. */
   readonly delay?: number;
-  /** Tries, MAX_ATTEMPTS unless told. */
-  readonly attempts?: number;
+  /** Tries the items had before, of MAX_ATTEMPTS. */
+  readonly tries?: number;
+  /** Whether this is the last try, whatever they had. */
+  readonly last?: boolean;
 }
 
 /** One partition of one stage's queue. */
@@ -87,12 +91,12 @@ export function createStageQueue<T extends Item>(
   const queue = openQueue(parts.redis, name);
   return {
     queue,
-    async add(items, { jobId, delay = 0, attempts = MAX_ATTEMPTS }) {
+    async add(items, { jobId, delay = 0, tries = 0, last = false }) {
       const first = items[0];
       if (!first) return;
       const sealed = parts.vault.seal('job', jobId, JSON.stringify(items));
-      const data: JobData = { v: 1, ids: items.map((item) => item.id), sealed };
-      await queue.add(definition.name, data, jobOptions(jobId, first.priority, delay, attempts));
+      const data: JobData = { v: 1, ids: items.map((item) => item.id), tries, sealed };
+      await queue.add(definition.name, data, jobOptions(jobId, first.priority, delay, last ? 1 : Math.max(1, MAX_ATTEMPTS - tries)));
     },
     read(jobId, data) {
       const { sealed } = (data ?? {}) as Partial<JobData>;
@@ -115,6 +119,11 @@ function jobOptions(jobId: string, priority: Priority, delay: number, attempts: 
     removeOnFail: KEEP_FAILED,
     stackTraceLimit: STACK_TRACES_KEPT,
   };
+}
+
+/** Tries made with the items of a job, in it and before it. */
+export function triesOf(job: Job): number {
+  return ((job.data as Partial<JobData>).tries ?? 0) + job.attemptsMade;
 }
 
 /** Cuts items into jobs: of one priority, of at most `itemsPerJob` items and JOB_MAX_BYTES (a larger item travels alone). */

@@ -4,7 +4,7 @@ import type { Vault } from '@carillon/vault';
 import { type Job, type Queue, Worker } from 'bullmq';
 import { backoff } from './backoff.js';
 import { recordPartitions } from './partitions.js';
-import { createStageQueue, type Item, MAX_ATTEMPTS, quarantineName, queueName, type StageDefinition, type StageQueue } from './stage.js';
+import { createStageQueue, type Item, quarantineName, queueName, type StageDefinition, type StageQueue, triesOf } from './stage.js';
 
 /** What a handler is told besides the items. */
 export interface Attempt {
@@ -210,7 +210,7 @@ async function processJob<T extends Item>(options: StageWorkerOptions<T>, place:
   const errors = crashed
     ? items.map(() => new CarillonError('JOB_CRASHED_WORKER'))
     : await options
-        .handle(items, { number: triesBefore(job) + 1, signal: place.signal })
+        .handle(items, { number: triesOf(job) + 1, signal: place.signal })
         .catch((error): (CarillonError | undefined)[] => items.map(() => toCarillonError(error)));
 
   const failed = items.flatMap((item, i) => (errors[i] ? [{ item, error: errors[i] as CarillonError }] : []));
@@ -222,11 +222,6 @@ async function processJob<T extends Item>(options: StageWorkerOptions<T>, place:
   if (failed.length > 0) await settleFailures(options, place, job, items, failed);
 }
 
-/** Tries made before this job was made, by the job it came from, and by itself. */
-function triesBefore(job: Job): number {
-  return MAX_ATTEMPTS - (job.opts.attempts ?? MAX_ATTEMPTS) + job.attemptsMade;
-}
-
 async function settleFailures<T extends Item>(
   options: StageWorkerOptions<T>,
   place: Place<T>,
@@ -236,19 +231,19 @@ async function settleFailures<T extends Item>(
 ): Promise<void> {
   const first = (failed[0] as { error: CarillonError }).error;
   const shared = failed.length === items.length && failed.every(({ error }) => error.code === first.code && error.verdict !== 'never');
-  const tries = job.attemptsMade + 1;
-  const left = (job.opts.attempts ?? MAX_ATTEMPTS) - tries;
+  const tries = triesOf(job) + 1;
+  const exhausted = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
   if (items.length === 1 || shared) {
-    const final = first.verdict === 'never' || left <= 0;
-    if (final) await options.giveUp(items, first, triesBefore(job) + 1);
+    if (first.verdict === 'never' || exhausted) await options.giveUp(items, first, tries);
     throw new JobError(first, first.verdict === 'never');
   }
   await Promise.all(
     failed.map(({ item, error }) =>
       place.stage.add([item], {
-        jobId: `${item.id}~${options.definition.name}~${triesBefore(job) + 1}`,
+        jobId: `${item.id}~${options.definition.name}~${tries}`,
+        tries,
         // One that cannot succeed runs once more, alone, to fail with its own stack trace in the failed set.
-        ...(error.verdict === 'never' || left <= 0 ? { attempts: 1 } : { attempts: left, delay: backoff(tries, error) }),
+        ...(error.verdict === 'never' || exhausted ? { last: true } : { delay: backoff(tries, error) }),
       }),
     ),
   );
@@ -256,11 +251,11 @@ async function settleFailures<T extends Item>(
 
 /** A worker died with this job: the innocent leave the suspect's company. Ids are deterministic, so that dying here once more adds nothing twice. */
 async function isolate<T extends Item>(place: Place<T>, job: Job, items: readonly T[]): Promise<void> {
-  const attempts = Math.max(1, (job.opts.attempts ?? MAX_ATTEMPTS) - job.attemptsMade);
-  if (items.length === 1) return place.quarantine.add(items, { jobId: `${job.id}~alone`, attempts });
+  const tries = triesOf(job);
+  if (items.length === 1) return place.quarantine.add(items, { jobId: `${job.id}~alone`, tries });
   const size = Math.ceil(items.length / SPLIT);
   const pieces = Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-  await Promise.all(pieces.map((piece, i) => place.stage.add(piece, { jobId: `${job.id}~${i}`, attempts })));
+  await Promise.all(pieces.map((piece, i) => place.stage.add(piece, { jobId: `${job.id}~${i}`, tries })));
 }
 
 /**

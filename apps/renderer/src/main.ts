@@ -1,0 +1,31 @@
+import { createDeliveries } from '@carillon/deliveries';
+import { createRedis } from '@carillon/redis';
+import { runProcess, workerEvents } from '@carillon/service';
+import { createTemplates } from '@carillon/templates';
+import { createVault } from '@carillon/vault';
+import { runRenderer } from './renderer.js';
+
+/** Time for the jobs under way at shutdown, ms. */
+const DEADLINE_MS = 20_000;
+
+const code = await runProcess('renderer', { required: ['redisUrl', 'encryptionKeys'] }, async (parts) => {
+  const { config, defer } = parts;
+  const redis = await createRedis(
+    { url: config.redisUrl, cluster: config.redisCluster },
+    { prefix: config.redisPrefix, temper: 'patient' },
+  );
+  defer('redis', redis.close);
+  const templates = await createTemplates(redis);
+  defer('templates', templates.close);
+  const renderer = await runRenderer({
+    redis,
+    templates,
+    vault: createVault(config.encryptionKeys),
+    deliveries: createDeliveries({ redis, retention: config.retentionStatus }),
+    partitions: config.partitions,
+    events: workerEvents(parts),
+  });
+  defer('renderer', () => renderer.close(DEADLINE_MS));
+  return { ready: async () => redis.isReady() };
+});
+process.exit(code);

@@ -1,0 +1,5 @@
+import { test } from '@jest/globals';
+import { createMemoryInbox } from './memory-inbox.js';
+import { inboxConformance, TEST_LIMITS } from './testing.js';
+
+for (const { name, run } of inboxConformance(async () => createMemoryInbox(TEST_LIMITS))) test(name, run);

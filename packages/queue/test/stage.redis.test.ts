@@ -1,0 +1,220 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { CarillonError } from '@carillon/contracts';
+import { createStageQueue, type Item, openQueueViews, queueName, runStage, type StageWorkerOptions } from '@carillon/queue';
+import { createRedis, type Redis } from '@carillon/redis';
+import { startRedis, waitFor } from '@carillon/testkit';
+import { createVault } from '@carillon/vault';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { Queue } from 'bullmq';
+import { z } from 'zod';
+
+interface TestItem extends Item {
+  readonly note: string;
+}
+const vault = createVault(`k:${randomBytes(32).toString('base64')}`);
+const definition = { name: 'in_app', itemsPerJob: 100, item: z.custom<TestItem>() };
+const item = (note: string, priority: Item['priority'] = 'normal'): TestItem => ({ id: randomUUID(), userId: 'u', priority, note });
+
+let server: Awaited<ReturnType<typeof startRedis>>;
+let redis: Redis;
+let raw: Queue;
+const cleanup: (() => Promise<unknown>)[] = [];
+let name = 0;
+
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(() => server.stop());
+beforeEach(async () => {
+  redis = await createRedis({ url: server.url }, { prefix: `queue-test-${name++}:`, temper: 'patient' });
+  raw = new Queue(queueName('in_app', 0), { connection: redis.connection, prefix: redis.keys.queue(queueName('in_app', 0)) });
+});
+afterEach(async () => {
+  for (const close of cleanup.splice(0).reverse()) await close();
+  await raw.close();
+  await redis.close();
+});
+
+const queue = () => {
+  const stage = createStageQueue({ redis, vault }, definition, queueName('in_app', 0));
+  cleanup.push(() => stage.queue.close());
+  return stage;
+};
+const work = async (handle: StageWorkerOptions<TestItem>['handle'], more: Partial<StageWorkerOptions<TestItem>> = {}) => {
+  const givenUp: { ids: string[]; code: string; attempts: number }[] = [];
+  const worker = await runStage({
+    redis,
+    vault,
+    definition,
+    partitions: 1,
+    concurrency: 4,
+    handle,
+    giveUp: async (items, error, attempts) => void givenUp.push({ ids: items.map(({ id }) => id), code: error.code, attempts }),
+    ...more,
+  });
+  cleanup.push(() => worker.close(1000));
+  return givenUp;
+};
+
+test('hands over the items of a job as they were queued, and keeps none of them readable', async () => {
+  const items = [item('CANARY-a'), item('CANARY-b')];
+  await queue().add(items, { jobId: 'job' });
+  expect(JSON.stringify((await raw.getJob('job'))?.data)).not.toContain('CANARY');
+  const seen: TestItem[] = [];
+  await work(async (given) => {
+    seen.push(...given);
+    return [];
+  });
+  await waitFor(() => seen.length === 2, { what: 'the items' });
+  expect(seen).toEqual(items);
+});
+
+test('one item that fails leaves alone, its neighbours are done once', async () => {
+  const items = [item('good'), item('flaky'), item('good')];
+  await queue().add(items, { jobId: 'job' });
+  const tries = new Map<string, number>();
+  await work(async (given) =>
+    given.map(({ id, note }) => {
+      tries.set(id, (tries.get(id) ?? 0) + 1);
+      return note === 'flaky' && tries.get(id) === 1 ? new CarillonError('REDIS_UNAVAILABLE') : undefined;
+    }),
+  );
+  await waitFor(() => tries.get((items[1] as TestItem).id) === 2, { what: 'the second try' });
+  expect([...tries.values()]).toEqual([1, 2, 1]);
+});
+
+test('one that can never succeed ends in the failed set, alone, with code and stack', async () => {
+  const items = [item('good'), item('bad'), item('good')];
+  await queue().add(items, { jobId: 'job' });
+  let done = 0;
+  const givenUp = await work(async (given) =>
+    given.map(({ note }) => {
+      if (note === 'good') done++;
+      return note === 'bad' ? new CarillonError('RENDER_FAILED', { cause: new Error('CANARY said the data') }) : undefined;
+    }),
+  );
+  await waitFor(async () => (await raw.getFailedCount()) === 1, { what: 'the failed job' });
+  const [failed] = await raw.getFailed();
+  expect(failed?.data.ids).toEqual([items[1]?.id]);
+  expect(failed?.failedReason).toMatch(/^RENDER_FAILED: /);
+  expect(failed?.stacktrace.join('\n')).toContain('stage.redis.test.ts');
+  expect(JSON.stringify(failed)).not.toContain('CANARY');
+  expect(givenUp).toEqual([{ ids: [items[1]?.id], code: 'RENDER_FAILED', attempts: 2 }]);
+  expect(done).toBe(2);
+});
+
+test('a fault that all items share is retried whole, not item by item', async () => {
+  await queue().add([item('a'), item('b'), item('c')], { jobId: 'job' });
+  let calls = 0;
+  await work(async (given, attempt) => {
+    calls++;
+    expect(attempt.number).toBe(calls);
+    return given.map(() => (calls < 3 ? new CarillonError('REDIS_UNAVAILABLE') : undefined));
+  });
+  await waitFor(async () => (await raw.getCompletedCount()) === 1, { what: 'the job to be done' });
+  expect(calls).toBe(3);
+  expect(await raw.getJobCountByTypes('completed', 'failed', 'delayed', 'wait', 'prioritized')).toBe(1);
+});
+
+test('gives up after the last attempt', async () => {
+  await queue().add([item('a')], { jobId: 'job', tries: 9 });
+  const givenUp = await work(async () => {
+    throw new Error('any');
+  });
+  await waitFor(async () => (await raw.getFailedCount()) === 1, { what: 'the failed job' });
+  expect(givenUp).toEqual([expect.objectContaining({ code: 'INTERNAL', attempts: 10 })]);
+});
+
+test('a job that cannot be opened fails at once and holds up nothing', async () => {
+  await raw.add('x', { v: 1, ids: ['x'], tries: 0, sealed: 'bm9uc2Vuc2U=' }, { jobId: 'broken', priority: 1, attempts: 10 });
+  await queue().add([item('good')], { jobId: 'good' });
+  let done = 0;
+  await work(async (given) => {
+    done += given.length;
+    return [];
+  });
+  await waitFor(async () => done === 1 && (await raw.getFailedCount()) === 1, { what: 'one done, one failed' });
+  expect((await raw.getJob('broken'))?.failedReason).toMatch(/^SEAL_BROKEN: /);
+});
+
+test('the urgent go first', async () => {
+  const stage = queue();
+  for (const priority of ['low', 'normal', 'urgent', 'high', 'urgent'] as const)
+    await stage.add([item(priority, priority)], { jobId: randomUUID() });
+  const order: string[] = [];
+  await work(
+    async (given) => {
+      order.push(...given.map(({ note }) => note));
+      return [];
+    },
+    { concurrency: 1 },
+  );
+  await waitFor(() => order.length === 5, { what: 'all' });
+  expect(order).toEqual(['urgent', 'urgent', 'high', 'normal', 'low']);
+});
+
+test('a job whose worker died is split, and a single one goes to quarantine', async () => {
+  const items = Array.from({ length: 12 }, (_, i) => item(String(i)));
+  await queue().add(items, { jobId: 'job' });
+  // What BullMQ keeps of a job that stalled once.
+  await redis.command('HSET', `${redis.keys.queue(queueName('in_app', 0))}:${queueName('in_app', 0)}:job`, 'stc', '1');
+  const sizes: number[] = [];
+  const seen = new Set<string>();
+  await work(async (given) => {
+    sizes.push(given.length);
+    for (const { id } of given) seen.add(id);
+    return [];
+  });
+  await waitFor(() => seen.size === 12, { what: 'all items' });
+  expect(Math.max(...sizes)).toBe(2);
+
+  await queue().add([item('single')], { jobId: 'single', delay: 200 });
+  await redis.command('HSET', `${redis.keys.queue(queueName('in_app', 0))}:${queueName('in_app', 0)}:single`, 'stc', '1');
+  const quarantine = new Queue('in_app-quarantine', { connection: redis.connection, prefix: redis.keys.queue('in_app-quarantine') });
+  cleanup.push(() => quarantine.close());
+  await waitFor(async () => (await quarantine.getCompletedCount()) === 1, { what: 'the quarantined job' });
+  expect((await quarantine.getCompleted())[0]?.id).toBe('single~alone');
+});
+
+test('readers cover partitions that were used before', async () => {
+  const views = await openQueueViews(redis, 4);
+  await views.close();
+  const stage = createStageQueue({ redis, vault }, definition, queueName('in_app', 3));
+  cleanup.push(() => stage.queue.close());
+  await stage.add([item('left behind')], { jobId: 'job' });
+  let done = 0;
+  await work(
+    async () => {
+      done++;
+      return [];
+    },
+    { partitions: 1 },
+  );
+  await waitFor(() => done === 1, { what: 'the job of partition 3' });
+});
+
+test('closing waits for the job under way, and only so long', async () => {
+  const stage = queue();
+  await stage.add([item('slow')], { jobId: 'slow' });
+  let aborted = false;
+  let started = false;
+  const worker = await runStage({
+    redis,
+    vault,
+    definition,
+    partitions: 1,
+    concurrency: 1,
+    handle: (_items, { signal }) =>
+      new Promise((resolve) => {
+        started = true;
+        signal.addEventListener('abort', () => {
+          aborted = true;
+          resolve([]);
+        });
+      }),
+    giveUp: async () => {},
+  });
+  await waitFor(() => started, { what: 'the job to start' });
+  await worker.close(50);
+  expect(aborted).toBe(true);
+});
