@@ -96,15 +96,18 @@ function toRecord(id: string, fields: Map<string, string>): NotificationRecord {
 function toDelivery(channel: ChannelName, createdAt: number, fields: Map<string, string>): Delivery {
   let status: DeliveryStatus = 'pending';
   let last: Step = { at: createdAt, attempts: 0 };
+  let lastOrder = 0;
   const times: Delivery['times'] = { pending: createdAt };
   for (const known of Object.keys(deliveryRank) as DeliveryStatus[]) {
     const stored = fields.get(`${channel}:${known}`);
     if (!stored) continue;
-    const step = JSON.parse(stored) as Step;
+    const bar = stored.indexOf('|');
+    const order = Number(stored.slice(0, bar));
+    const step = JSON.parse(stored.slice(bar + 1)) as Step;
     times[known] = step.at;
     const ahead = deliveryRank[known] - deliveryRank[status];
     // Among statuses that end a delivery without success the first one stands.
-    if (ahead > 0 || (ahead === 0 && step.at < last.at)) [status, last] = [known, step];
+    if (ahead > 0 || (ahead === 0 && order < lastOrder)) [status, last, lastOrder] = [known, step, order];
   }
   const { attempts, reason = null, provider = null, providerMessageId = null } = last;
   return { channel, status, reason, attempts, provider, providerMessageId, times };

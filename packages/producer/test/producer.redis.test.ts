@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto';
+import { createDeliveries, type Deliveries } from '@carillon/deliveries';
+import { createProducer, type Producer } from '@carillon/producer';
+import { createStageQueue, queueName, renderStage } from '@carillon/queue';
+import { createRedis, type Redis } from '@carillon/redis';
+import { createTemplates, type Templates } from '@carillon/templates';
+import { startRedis, waitFor } from '@carillon/testkit';
+import { createVault } from '@carillon/vault';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+
+const vault = createVault(`k:${randomBytes(32).toString('base64')}`);
+let server: Awaited<ReturnType<typeof startRedis>>;
+let redis: Redis;
+let templates: Templates;
+let deliveries: Deliveries;
+let producer: Producer;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = await createRedis({ url: server.url }, { prefix: 'producer-test:', temper: 'prompt' });
+  templates = await createTemplates(redis);
+  deliveries = createDeliveries({ redis, retention: 3600_000 });
+  await templates.register({
+    id: 't',
+    title: 'Hello {{name}}',
+    body: 'b',
+    channels: ['in_app', 'email'],
+    priority: 'high',
+    category: 'care',
+  });
+  producer = await createProducer({ redis, vault, templates, deliveries, partitions: 1 });
+});
+afterAll(async () => {
+  await producer?.close();
+  await templates?.close();
+  await redis?.close();
+  await server?.stop();
+});
+beforeEach(async () => {
+  for (const key of await redis.command<string[]>('KEYS', 'producer-test:{render*')) await redis.command('DEL', key);
+});
+
+const request = (more: object = {}) => ({ userId: 'u', templateId: 't', data: { name: 'Ada' }, ...more });
+/** All jobs that wait, opened. */
+const queued = async () => {
+  const stage = createStageQueue({ redis, vault }, renderStage, queueName('render', 0));
+  const jobs = await stage.queue.getJobs(['prioritized', 'wait']);
+  const opened = jobs.map((job) => stage.read(job.id as string, job.data));
+  await stage.queue.close();
+  return opened;
+};
+
+test('one call is one job, with what the template adds, and a record before the answer', async () => {
+  const id = await producer.queueNotification(request({ tags: ['x'] }));
+  const jobs = await queued();
+  expect(jobs).toHaveLength(1);
+  expect(jobs[0]).toEqual([
+    {
+      id,
+      userId: 'u',
+      templateId: 't',
+      templateVersion: (await templates.get('t')).version,
+      data: { name: 'Ada' },
+      channels: ['in_app', 'email'],
+      priority: 'high',
+      category: 'care',
+      tags: ['x'],
+      createdAt: expect.any(Number),
+    },
+  ]);
+  const record = await deliveries.get(id);
+  expect(record.status).toBe('pending');
+  expect(record.deliveries.map(({ channel, status }) => [channel, status])).toEqual([
+    ['in_app', 'pending'],
+    ['email', 'pending'],
+  ]);
+});
+
+test('callers that come together leave in few jobs, each with its own id', async () => {
+  const ids = await Promise.all(Array.from({ length: 500 }, () => producer.queueNotification(request())));
+  expect(new Set(ids).size).toBe(500);
+  const jobs = await queued();
+  expect(jobs.length).toBeLessThanOrEqual(8);
+  expect(
+    jobs
+      .flat()
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual([...ids].sort());
+});
+
+test('priorities do not share a job', async () => {
+  await Promise.all([
+    producer.queueNotification(request({ priority: 'urgent' })),
+    producer.queueNotification(request({ priority: 'low' })),
+  ]);
+  expect((await queued()).map((job) => job.length)).toEqual([1, 1]);
+});
+
+test('a list gives each its own result, and the bad one harms nobody', async () => {
+  const results = await producer.queueNotifications([request(), request({ data: {} }), request({ templateId: 'none' }), request()]);
+  expect(results.map((result) => (result.ok ? 'ok' : [result.error.code, result.error.field]))).toEqual([
+    'ok',
+    ['TEMPLATE_DATA_MISSING', 'data.name'],
+    ['TEMPLATE_NOT_FOUND', 'templateId'],
+    'ok',
+  ]);
+  expect((await queued()).flat()).toHaveLength(2);
+});
+
+test('the same key and request give one id and one job; another request is refused; another caller is another matter', async () => {
+  const first = await producer.queueNotification(request({ idempotencyKey: 'k1' }));
+  expect(await producer.queueNotification({ ...request({ idempotencyKey: 'k1' }) })).toBe(first);
+  expect((await queued()).flat()).toHaveLength(1);
+  await expect(producer.queueNotification(request({ idempotencyKey: 'k1', data: { name: 'Bob' } }))).rejects.toMatchObject({
+    code: 'IDEMPOTENCY_MISMATCH',
+    field: 'idempotencyKey',
+  });
+  expect(await producer.as('other').queueNotification(request({ idempotencyKey: 'k1' }))).not.toBe(first);
+  expect(first).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
+test('a key whose first try did not get as far as the queue is queued by the next', async () => {
+  const id = await producer.queueNotification(request({ idempotencyKey: 'k2' }));
+  const entry = await redis.command<string>('GET', redis.keys.idempotency(id));
+  await redis.command('SET', redis.keys.idempotency(id), entry.replace(/:queued$/, ''));
+  expect(await producer.queueNotification(request({ idempotencyKey: 'k2' }))).toBe(id);
+  expect((await queued()).flat().map((item) => item.id)).toEqual([id, id]);
+});
+
+test('nothing of a request is readable in Redis', async () => {
+  await producer.queueNotification(request({ data: { name: 'CANARY-9d' } }));
+  const dump: string[] = [];
+  for (const key of await redis.command<string[]>('KEYS', '*')) {
+    if ((await redis.command('TYPE', key)) === 'hash') dump.push(...(await redis.command<string[]>('HGETALL', key)));
+  }
+  expect(dump.join(' ')).not.toContain('CANARY-9d');
+});
+
+test('while Redis has no memory left callers are told so, and when to come back', async () => {
+  await redis.command('CONFIG', 'SET', 'maxmemory', '1mb');
+  await expect(producer.queueNotification(request())).rejects.toMatchObject({ code: 'QUEUE_FULL', retryAfter: expect.any(Number) });
+  await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+  await producer.queueNotification(request());
+});
+
+test('while Redis is away callers are told at once, and served again when it is back', async () => {
+  await server.kill();
+  await waitFor(() => !redis.isReady(), { what: 'the loss to be noticed' });
+  const before = Date.now();
+  await expect(producer.queueNotification(request())).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE', verdict: 'retry' });
+  expect(Date.now() - before).toBeLessThan(1000);
+  await server.restart();
+  await waitFor(() => producer.queueNotification(request()).catch(() => undefined), { what: 'Redis to be back' });
+});
+
+test('a Redis that hangs makes the outcome unknown, and the id is told', async () => {
+  server.pause();
+  try {
+    const results = await producer.queueNotifications([request(), request()]);
+    for (const result of results) {
+      expect(result.ok).toBe(false);
+      expect(['QUEUE_UNAVAILABLE', 'QUEUE_OUTCOME_UNKNOWN']).toContain(!result.ok && result.error.code);
+    }
+  } finally {
+    server.resume();
+  }
+});
+
+test('after closing nothing is taken', async () => {
+  const mine = await createProducer({ redis, vault, templates, deliveries, partitions: 1 });
+  await mine.close();
+  await expect(mine.queueNotification(request())).rejects.toMatchObject({ code: 'SERVICE_CLOSED' });
+});

@@ -1,0 +1,131 @@
+import { CarillonError, type ChannelName, type Json, type Template } from '@carillon/contracts';
+import { describe, expect, test } from '@jest/globals';
+import { compile } from './compile.js';
+
+const template = (body: string, title = 'Title'): Template => ({ id: 't', title, body, channels: ['in_app'] as ChannelName[] });
+const text = { body: { format: 'text', from: 'body', singleLine: false } } as const;
+const html = { body: { format: 'html', from: 'body', singleLine: false } } as const;
+const line = { title: { format: 'text', from: 'title', singleLine: true } } as const;
+const render = (body: string, data: Record<string, Json>) => compile(template(body)).render(text, data).body;
+const fault = (run: () => unknown) => {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof CarillonError) return [error.code, error.field];
+    throw error;
+  }
+  return undefined;
+};
+
+describe('registration refuses', () => {
+  test.each([
+    ['{{{raw}}}'],
+    ['{{&raw}}'],
+    ['{{=<% %>=}}'],
+    ['{{>partial}}'],
+    ['{{#open}}'],
+    ['{{/close}}'],
+    ['{{unclosed'],
+    ['{{__proto__}}'],
+    ['{{a.constructor.name}}'],
+    ['{{a.prototype}}'],
+    ['{{a..b}}'],
+    ['{{#a}}'.repeat(21) + '{{/a}}'.repeat(21)],
+    ['{{#a}}{{#b}}{{{deep}}}{{/b}}{{/a}}'],
+  ])('%j in a body', (body) => {
+    expect(fault(() => compile(template(body)))).toEqual(['TEMPLATE_INVALID', 'body']);
+  });
+
+  test.each(['two\nlines', 'a\rb', 'a\u0000b', 'a\u2028b'])('the title %j', (title) => {
+    expect(fault(() => compile(template('b', title)))).toEqual(['TEMPLATE_INVALID', 'title']);
+  });
+
+  test('nothing that is well formed: sections 20 deep, comments, dots', () => {
+    compile(template(`${'{{#a}}'.repeat(19)}{{b.c}}${'{{/a}}'.repeat(19)}{{! note }}{{#list}}{{.}}{{/list}}`));
+  });
+});
+
+describe('checking data', () => {
+  const check = (body: string, data: Record<string, Json>, title = 'Title') => fault(() => compile(template(body, title)).check(data));
+
+  test.each<[string, Record<string, Json>, string | undefined]>([
+    ['{{a}}', {}, 'data.a'],
+    ['{{a}}', { a: null }, 'data.a'],
+    ['{{a.b}}', { a: {} }, 'data.a.b'],
+    ['{{#list}}{{name}}{{/list}}', { list: [{ name: 'x' }, {}], name: 'parent' }, 'data.list.1.name'],
+    ['{{#o}}{{name}}{{/o}}', { o: { x: 1 }, name: 'parent' }, 'data.o.name'],
+    ['{{#missing}}x{{/missing}}', {}, 'data.missing'],
+    ['{{^missing}}x{{/missing}}', {}, 'data.missing'],
+    ['{{toString}}', {}, 'data.toString'],
+    ['{{#flag}}{{a}}{{/flag}}', { flag: true }, 'data.a'],
+    ['{{#flag}}{{a}}{{/flag}}', { flag: false }, undefined],
+    ['{{^list}}{{a}}{{/list}}', { list: [] }, 'data.a'],
+    ['{{#nick}}Hi {{nick}}{{/nick}}', { nick: 'Al' }, undefined],
+    ['{{a}}{{b}}{{c}}', { a: 'x', b: 0, c: false }, undefined],
+    ['no tags', {}, undefined],
+  ])('%s with %j', (body, data, field) => {
+    expect(check(body, data)).toEqual(field === undefined ? undefined : ['TEMPLATE_DATA_MISSING', field]);
+  });
+
+  test.each<[Json]>([[{ x: 1 }], [['x']]])('a tag cannot show %j', (value) => {
+    expect(check('{{a}}', { a: value })).toEqual(['TEMPLATE_DATA_INVALID', 'data.a']);
+  });
+
+  test.each(['a\nb', 'a\r\nBcc: x', 'a\u0007', 'a\u2029b', 'a\u0085b'])('%j may not stand in a title, and may in a body', (value) => {
+    expect(check('x', { a: value }, 'Hello {{a}}')).toEqual(['TEMPLATE_DATA_INVALID', 'data.a']);
+    expect(check('{{a}}', { a: value })).toBeUndefined();
+  });
+});
+
+describe('rendering', () => {
+  test('text is not escaped, HTML is', () => {
+    const compiled = compile(template('{{a}}'));
+    expect(compiled.render(text, { a: `O'Brien & <b> a/b=c` }).body).toBe(`O'Brien & <b> a/b=c`);
+    expect(compiled.render(html, { a: '<script>' }).body).toBe('&lt;script&gt;');
+  });
+
+  test('a value is never rendered again', () => {
+    expect(render('{{a}}', { a: '{{b}} {{{c}}}', b: 'no', c: 'no' })).toBe('{{b}} {{{c}}}');
+  });
+
+  test('a section shows only what its own item has', () => {
+    expect(render('{{#list}}[{{name}}]{{/list}}', { list: [{ name: 'a' }, {}], name: 'parent' })).toBe('[a][]');
+  });
+
+  test('nothing of the language can be reached through data', () => {
+    expect(render('{{toString}}{{a.length}}{{hasOwnProperty}}', { a: 'text' })).toBe('');
+    expect(render('{{a}}', JSON.parse('{"a":"x","__proto__":{"b":"y"}}'))).toBe('x');
+  });
+
+  test('sections: lists, plain values, falsehood', () => {
+    expect(render('{{#l}}{{.}},{{/l}}', { l: [1, 2, 'x'] })).toBe('1,2,x,');
+    expect(render('{{#n}}yes {{n}}{{/n}}{{^z}} zero{{/z}}', { n: 3, z: 0 })).toBe('yes 3 zero');
+    expect(render('{{#o}}{{b}}{{/o}}', { o: { b: 'in' } })).toBe('in');
+  });
+
+  test('controls that no screen shows are stripped, line breaks stay', () => {
+    expect(render('{{a}}', { a: 'x\u0000\u0007y\n\tz' })).toBe('xy\n\tz');
+  });
+
+  test('text comes out in NFC', () => {
+    expect(render('{{a}}', { a: 'e\u0301' })).toBe('\u00e9');
+  });
+
+  test('a line break never reaches a one-line field, even unchecked', () => {
+    expect(fault(() => compile(template('b', 'Hi {{a}}')).render(line, { a: 'x\ny' }))).toEqual(['RENDER_FAILED', undefined]);
+  });
+
+  test('a list that blows up a section is stopped', () => {
+    const body = `{{#l}}${'x'.repeat(1000)}{{/l}}`;
+    expect(fault(() => compile(template(body)).render(text, { l: Array.from({ length: 10_000 }, () => 1) }))).toEqual([
+      'RENDER_FAILED',
+      undefined,
+    ]);
+  });
+});
+
+test('equal definitions have equal versions, in whatever order their fields are', () => {
+  const one = compile({ id: 't', title: 'a', body: 'b', channels: ['in_app'] }).version;
+  expect(compile({ channels: ['in_app'], body: 'b', title: 'a', id: 't' }).version).toBe(one);
+  expect(compile({ id: 't', title: 'a', body: 'c', channels: ['in_app'] }).version).not.toBe(one);
+});
