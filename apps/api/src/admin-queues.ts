@@ -1,6 +1,5 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import type { IServerAdapter } from '@bull-board/api/typings/app';
 import { FastifyAdapter } from '@bull-board/fastify';
 import { CarillonError } from '@carillon/contracts';
 import type { Log } from '@carillon/service';
@@ -91,8 +90,7 @@ function board(queues: readonly BoardQueue[], log: Log) {
   adapter.setBasePath(BOARD);
   createBullBoard({
     queues: queues.map((queue) => new BullMQAdapter(queue)),
-    // Two patch versions of its types may be installed side by side.
-    serverAdapter: adapter as unknown as IServerAdapter,
+    serverAdapter: adapter,
     options: { uiConfig: { boardTitle: 'Carillon', hideRedisDetails: true, hideDocsLink: true } },
   });
   // Its own handler shows messages of errors.

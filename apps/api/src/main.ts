@@ -1,17 +1,15 @@
-import { createApiKeys, createTokenIssuer } from '@carillon/access';
 import { createDeliveries } from '@carillon/deliveries';
 import { createInbox } from '@carillon/inbox';
-import { createProducer } from '@carillon/producer';
-import { openQueueViews } from '@carillon/queue';
 import { createRedis } from '@carillon/redis';
 import { runProcess } from '@carillon/service';
 import { createTemplates } from '@carillon/templates';
 import { createVault } from '@carillon/vault';
-import { createApi } from './api.js';
+import { serveApi } from './serve.js';
 
 const required = ['redisUrl', 'encryptionKeys', 'apiKeys'] as const;
 
-const code = await runProcess('api', { required }, async ({ config, log, metrics, defer }) => {
+const code = await runProcess('api', { required }, async (parts) => {
+  const { config, log, defer } = parts;
   const redis = await createRedis({ url: config.redisUrl, cluster: config.redisCluster }, { prefix: config.redisPrefix, temper: 'prompt' });
   defer('redis', redis.close);
   const vault = createVault(config.encryptionKeys);
@@ -20,35 +18,8 @@ const code = await runProcess('api', { required }, async ({ config, log, metrics
   const inbox = createInbox({ redis, vault, limits, onRead: deliveries.markRead });
   const templates = await createTemplates(redis);
   defer('templates', templates.close);
-  const producer = await createProducer({ redis, vault, templates, deliveries, partitions: config.partitions });
-  defer('producer', producer.close);
-  const views = await openQueueViews(redis, config.partitions);
-  defer('queue views', views.close);
-  defer('queue metrics', metrics.watchQueues(views.counts));
-  const { jwtSecret, jwtIssuer: issuer, jwtAudience: audience, jwtUserClaim: userClaim } = config;
-  const ready = async () => redis.isReady();
-  const api = createApi(
-    {
-      producer,
-      templates,
-      deliveries,
-      inbox,
-      vault,
-      metrics,
-      log,
-      ready,
-      markAsRead: inbox.markAsRead,
-      markAllAsRead: inbox.markAllAsRead,
-      apiKeys: createApiKeys(config.apiKeys),
-      issueToken: jwtSecret === undefined ? undefined : createTokenIssuer({ jwtSecret, issuer, audience, userClaim }).issue,
-      socketUrl: `ws://localhost:${config.wsPort}`,
-      queues: () => views.queues,
-    },
-    { port: config.httpPort },
-  );
-  defer('api', api.close);
-  const { port } = await api.listen();
+  const { port } = await serveApi({ ...parts, redis, vault, templates, deliveries, inbox, socketUrl: `ws://localhost:${config.wsPort}` });
   log.info('api listening', { port });
-  return { ready };
+  return { ready: async () => redis.isReady() };
 });
 process.exit(code);

@@ -6,6 +6,7 @@ import type { FastifyReply } from 'fastify';
 /** The HTTP status (RFC 9110) of each error. */
 export const statusOf: Record<ErrorCode, number> = {
   FIELD_INVALID: 400,
+  UNSUPPORTED_MEDIA_TYPE: 415,
   PAYLOAD_TOO_LARGE: 413,
   TEMPLATE_NOT_FOUND: 404,
   TEMPLATE_INVALID: 400,
@@ -91,7 +92,7 @@ export function toFault(thrown: unknown): RequestFault {
   if (status < 400 || status > 499) return fault('INTERNAL', 500, { cause: thrown });
   if (status === 413) return fault('PAYLOAD_TOO_LARGE', 413, {});
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
-    return fault('FIELD_INVALID', 415, { field: 'content-type', message: 'content-type: must be application/json' });
+    return fault('UNSUPPORTED_MEDIA_TYPE', 415, { field: 'content-type', message: 'content-type: must be application/json' });
   }
   if (code === 'FST_ERR_BAD_URL') return fault('FIELD_INVALID', 400, { message: 'the path is not a valid percent-encoded URL' });
   return fault('FIELD_INVALID', status, { message: 'the body is not valid JSON' });

@@ -54,7 +54,7 @@ test.each([
   ['null', 'null', 'application/json', 400, 'FIELD_INVALID'],
   ['no body', '', 'application/json', 400, 'FIELD_INVALID'],
   ['a prototype in JSON', '{"__proto__": {}}', 'application/json', 400, 'FIELD_INVALID'],
-  ['another content type', 'userId=u1', 'application/x-www-form-urlencoded', 415, 'FIELD_INVALID'],
+  ['another content type', 'userId=u1', 'application/x-www-form-urlencoded', 415, 'UNSUPPORTED_MEDIA_TYPE'],
   [
     'a body too large',
     JSON.stringify(request({ data: { therapistName: 'x'.repeat(70_000) } })),

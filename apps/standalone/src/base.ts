@@ -1,9 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import { createTokenVerifier } from '@carillon/access';
 import { runChannel } from '@carillon/channel';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { embeddedRedis, openDataDir } from '@carillon/embedded';
-import { createGateway, type Gateway } from '@carillon/gateway';
 import { createInAppChannel, IN_APP_CONCURRENCY } from '@carillon/in-app';
 import { createInbox, type Inbox } from '@carillon/inbox';
 import { createRedis, type Redis } from '@carillon/redis';
@@ -110,26 +108,3 @@ export const STAGES = ['render', 'in_app'];
 
 /** Time workers have to finish what they hold, ms; what is left of the process's deadline is for closing connections. */
 const WORKER_DEADLINE_MS = CLOSE_DEADLINE - 5000;
-/** Time clients have to answer the close of their sockets, ms. */
-const SOCKETS_DEADLINE_MS = 3000;
-
-/** A gateway over the base's inbox, closed through `defer`. */
-export function openGateway(base: Base): Gateway {
-  const { config, inbox, metrics } = base;
-  const verifier = createTokenVerifier({
-    jwtSecret: config.jwtSecret,
-    issuer: config.jwtIssuer,
-    audience: config.jwtAudience,
-    userClaim: config.jwtUserClaim,
-  });
-  const gateway = createGateway({
-    inbox,
-    verify: verifier.verify,
-    markAsRead: inbox.markAsRead,
-    markAllAsRead: inbox.markAllAsRead,
-    log: base.log,
-    metrics: { ...metrics, authenticationFailed: (code) => metrics.authenticationFailed('socket', code) },
-  });
-  base.defer('gateway', () => gateway.close({ deadlineMs: SOCKETS_DEADLINE_MS }));
-  return gateway;
-}

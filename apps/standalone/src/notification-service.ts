@@ -7,12 +7,12 @@ import {
   type Template,
   userIdSchema,
 } from '@carillon/contracts';
-import type { AttachableSocket, Gateway } from '@carillon/gateway';
+import { type AttachableSocket, type Gateway, openGateway } from '@carillon/gateway';
 import { createProducer, type Producer, type QueueResult } from '@carillon/producer';
 import { openQueueViews } from '@carillon/queue';
 import { type Config, configFromOptions, createDeferred, createLog, environment, noMetrics, type Options } from '@carillon/service';
 import { z } from 'zod';
-import { type Base, defaultDataDir, openBase, openGateway, STAGES, startWorkers } from './base.js';
+import { type Base, defaultDataDir, openBase, STAGES, startWorkers } from './base.js';
 
 /** Options mirror the environment (`REDIS_URL` is `redisUrl`); what is not given is read from it. */
 export interface NotificationServiceOptions extends Options {

@@ -1,11 +1,8 @@
-import { createApiKeys, createTokenIssuer } from '@carillon/access';
-import { createApi } from '@carillon/api';
+import { serveApi } from '@carillon/api';
 import { CarillonError } from '@carillon/contracts';
-import { type Gateway, listen } from '@carillon/gateway';
-import { createProducer } from '@carillon/producer';
-import { openQueueViews } from '@carillon/queue';
-import { type ProcessParts, runProcess } from '@carillon/service';
-import { type Base, defaultDataDir, openBase, openGateway, startWorkers } from './base.js';
+import { type Gateway, listen, openGateway } from '@carillon/gateway';
+import { runProcess } from '@carillon/service';
+import { type Base, defaultDataDir, openBase, startWorkers } from './base.js';
 
 type Say = (line: string) => void;
 
@@ -20,7 +17,7 @@ export function runRoles(roles: { api: boolean }, say: Say): Promise<number> {
     await startWorkers(base);
     const socketPort = await openSockets(base, openGateway(base));
     say(`gateway:  ws://localhost:${socketPort}`);
-    if (roles.api) sayApi(base, await startApi(base, parts, socketPort), say);
+    if (roles.api) sayApi(base, (await serveApi({ ...base, metrics: parts.metrics, socketUrl: `ws://localhost:${socketPort}` })).url, say);
     say(`redis:    ${base.embedded ? `embedded, data in ${base.dataDir}` : 'as configured'}`);
     say(`ready in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
     return { ready: async () => base.redis.isReady() };
@@ -38,39 +35,6 @@ async function openSockets(base: Base, gateway: Gateway): Promise<number> {
   });
   base.defer('gateway port', listener.close);
   return listener.port;
-}
-
-async function startApi(base: Base, { metrics }: ProcessParts<never>, socketPort: number): Promise<string> {
-  const { config, redis, inbox, defer } = base;
-  const producer = await createProducer({ ...base, partitions: config.partitions });
-  defer('producer', producer.close);
-  const views = await openQueueViews(redis, config.partitions);
-  defer('queue views', views.close);
-  defer('queue metrics', metrics.watchQueues(views.counts));
-  const issuer = createTokenIssuer({
-    jwtSecret: config.jwtSecret,
-    issuer: config.jwtIssuer,
-    audience: config.jwtAudience,
-    userClaim: config.jwtUserClaim,
-  });
-  const api = createApi(
-    {
-      ...base,
-      producer,
-      metrics,
-      markAsRead: inbox.markAsRead,
-      markAllAsRead: inbox.markAllAsRead,
-      apiKeys: createApiKeys(config.apiKeys),
-      issueToken: issuer.issue,
-      socketUrl: `ws://localhost:${socketPort}`,
-      queues: () => views.queues,
-      ready: async () => redis.isReady(),
-    },
-    { port: config.httpPort },
-  );
-  defer('api', api.close);
-  const { url } = await api.listen();
-  return url;
 }
 
 function sayApi(base: Base, url: string, say: Say): void {

@@ -7,6 +7,7 @@
 export const errorCatalogue = {
   FIELD_INVALID: ['never', 'A field is missing, unknown or has a value it cannot have; `field` names it.'],
   PAYLOAD_TOO_LARGE: ['never', 'The request or frame is larger than allowed.'],
+  UNSUPPORTED_MEDIA_TYPE: ['never', 'The body of the request is not of a type that is read here; send JSON.'],
   TEMPLATE_NOT_FOUND: ['never', 'No template is registered under this id.'],
   TEMPLATE_INVALID: ['never', 'The template cannot be registered; `field` names the part that is wrong.'],
   TEMPLATE_DATA_MISSING: ['never', 'The template has a tag for which the request supplies no value; `field` names it.'],

@@ -97,7 +97,7 @@ test('one that can never succeed ends in the failed set, alone, with code and st
   const [failed] = await raw.getFailed();
   expect(failed?.data.ids).toEqual([items[1]?.id]);
   expect(failed?.failedReason).toMatch(/^RENDER_FAILED: /);
-  expect(failed?.stacktrace.join('\n')).toContain('stage.redis.test.ts');
+  expect(failed?.stacktrace?.join('\n')).toContain('stage.redis.test.ts');
   expect(JSON.stringify(failed)).not.toContain('CANARY');
   expect(givenUp).toEqual([{ ids: [items[1]?.id], code: 'RENDER_FAILED', attempts: 2 }]);
   expect(done).toBe(2);

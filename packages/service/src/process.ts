@@ -3,6 +3,7 @@ import { serveAdmin } from './admin.js';
 import { type ConfigWith, type Environment, readConfig } from './config.js';
 import { within } from './deadline.js';
 import { CLOSE_DEADLINE, createDeferred, type Deferred } from './deferred.js';
+import { environment } from './environment.js';
 import { createLog, type Log } from './log.js';
 import { createMetrics, type PrometheusMetrics } from './metrics.js';
 import type { SettingName } from './settings.js';
@@ -37,7 +38,7 @@ export async function runProcess<R extends SettingName>(
 ): Promise<number> {
   let config: ConfigWith<R>;
   try {
-    config = readConfig(options.source ?? process.env, options.required);
+    config = readConfig(options.source ?? environment, options.required);
   } catch (error) {
     reportPlainly(name, error as CarillonError);
     return 1;

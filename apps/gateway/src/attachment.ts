@@ -1,0 +1,134 @@
+import { type CloseReason, closeCodes } from '@carillon/contracts';
+import type { Head } from '@carillon/inbox';
+import { Cursor } from './cursor.js';
+import { encode, pageFrame } from './frames.js';
+import { DRAIN_CHECK_MS, type GatewayContext } from './link.js';
+import { Outbox } from './outbox.js';
+import { PAGE_DEFAULT, RETRY_AFTER_MS } from './parts.js';
+
+/** Any socket that a program wants a user's frames sent to; a `ws` WebSocket is one. */
+export interface AttachableSocket {
+  send(data: string): void;
+  /** 0 connecting, 1 open, above that of no more use. */
+  readonly readyState: number;
+  /** Bytes handed to `send` that have not left. */
+  readonly bufferedAmount: number;
+  on(event: string, listener: () => void): unknown;
+  off?(event: string, listener: () => void): unknown;
+  /** Called when the socket is too slow or its position in the log is lost, with a close code and reason. */
+  close?(code: number, reason: string): void;
+}
+
+const CONNECTING = 0;
+const OPEN = 1;
+
+/** One socket that hears a user's changes and is not listened to. */
+export class Attachment {
+  readonly #userId: string;
+  readonly #socket: AttachableSocket;
+  readonly #context: GatewayContext;
+  readonly #outbox: Outbox;
+  readonly #cursor: Cursor;
+  readonly #listeners: ReadonlyArray<readonly [string, () => void]>;
+  readonly #onDetached: () => void;
+  readonly #opened: Promise<void>;
+  #detached = false;
+  #cancelTimer: (() => void) | undefined;
+
+  /** Hears every change from the moment of this call: the log is read in this very tick. `onDetached` is called once, whoever detaches. */
+  constructor(userId: string, socket: AttachableSocket, context: GatewayContext, onDetached: () => void) {
+    this.#userId = userId;
+    this.#socket = socket;
+    this.#context = context;
+    const limits = { maxBytes: context.options.maxBufferedBytes, maxWaitMs: context.options.maxUndrainedMs };
+    this.#outbox = new Outbox(
+      (frames) => this.#write(frames),
+      () => socket.bufferedAmount,
+      limits,
+    );
+    this.#cursor = new Cursor(
+      (frame) => this.#push(frame),
+      (reason) => this.#fail(reason),
+    );
+    this.#onDetached = onDetached;
+    let open = () => {};
+    this.#opened = socket.readyState === CONNECTING ? new Promise((resolve) => (open = resolve)) : Promise.resolve();
+    this.#listeners = [
+      ['open', () => open()],
+      ['close', () => this.detach()],
+      // Without a listener an error event would end the process; a `close` follows it.
+      ['error', () => {}],
+    ];
+    for (const [event, listener] of this.#listeners) socket.on(event, listener);
+    void this.#start(() => context.parts.inbox.head(userId));
+  }
+
+  /** Takes back what was added to the socket, and leaves it open. */
+  detach(): void {
+    if (this.#detached) return;
+    this.#detached = true;
+    this.#cancelTimer?.();
+    this.#outbox.discard();
+    for (const [event, listener] of this.#listeners) this.#socket.off?.(event, listener);
+    this.#context.hub.leave(this.#userId, this.#cursor);
+    this.#onDetached();
+  }
+
+  async #start(read: () => Promise<Head>): Promise<void> {
+    const { hub, parts, wheel } = this.#context;
+    let again = read;
+    try {
+      const head = await read();
+      // Once read it stays the place to start from, whatever fails below.
+      again = async () => head;
+      await this.#opened;
+      if (!this.#detached) await this.#follow(head);
+    } catch (error) {
+      if (this.#detached) return;
+      parts.log.warn('an attached socket could not be subscribed; it is tried again', { userId: this.#userId, error });
+      hub.leave(this.#userId, this.#cursor);
+      this.#cancelTimer = wheel.after(RETRY_AFTER_MS * (1 + Math.random()), () => void this.#start(again));
+    }
+  }
+
+  async #follow(head: Head): Promise<void> {
+    const missed = await this.#context.hub.join(this.#userId, this.#cursor, head);
+    if (missed.recovered) return this.#cursor.start(head, missed.changes);
+    const page = await this.#context.parts.inbox.page(this.#userId, { limit: PAGE_DEFAULT });
+    this.#push(encode(pageFrame(page, true)));
+    this.#cursor.start(page);
+  }
+
+  #push(frame: Buffer): void {
+    if (this.#detached) return;
+    const reason = this.#outbox.push(frame);
+    if (reason) this.#fail(reason);
+    else this.#cancelTimer ??= this.#context.wheel.after(DRAIN_CHECK_MS, () => this.#checkDrain());
+  }
+
+  #checkDrain(): void {
+    this.#cancelTimer = undefined;
+    const state = this.#outbox.check();
+    if (state === 'TOO_SLOW') this.#fail(state);
+    else if (state === 'waiting') this.#cancelTimer = this.#context.wheel.after(DRAIN_CHECK_MS, () => this.#checkDrain());
+  }
+
+  #write(frames: readonly Buffer[]): void {
+    try {
+      for (const frame of frames) if (this.#socket.readyState === OPEN) this.#socket.send(frame.toString());
+      this.#context.parts.metrics.framesSent(frames.length);
+    } catch {
+      this.#fail('POSITION_LOST');
+    }
+  }
+
+  #fail(reason: CloseReason): void {
+    this.detach();
+    try {
+      const [code, text] = closeCodes[reason];
+      this.#socket.close?.(code, text);
+    } catch {
+      // The socket is its owner's; that it cannot be closed is nothing we could act on.
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { expect, test } from '@jest/globals';
+import { Outbox } from './outbox.js';
+
+/** An outbox whose socket takes everything and lets it go on demand. */
+function outbox(maxBytes: number, maxWaitMs = 10_000) {
+  const writes: string[][] = [];
+  const socket = { buffered: 0 };
+  const write = (frames: readonly Buffer[]) => {
+    writes.push(frames.map(String));
+    for (const frame of frames) socket.buffered += frame.length;
+  };
+  return { box: new Outbox(write, () => socket.buffered, { maxBytes, maxWaitMs }), writes, socket };
+}
+const tick = () => new Promise((resolve) => setImmediate(resolve));
+
+test('writes all frames of a tick at once, in order', async () => {
+  const { box, writes } = outbox(1000);
+  for (const text of ['a', 'b', 'c']) box.push(Buffer.from(text));
+  expect(writes).toEqual([]);
+  await tick();
+  box.push(Buffer.from('d'));
+  await tick();
+  expect(writes).toEqual([['a', 'b', 'c'], ['d']]);
+});
+
+test('says when too much waits, whether in it or in the socket', async () => {
+  const { box, writes } = outbox(100);
+  const frame = Buffer.alloc(30, 'x');
+  let taken = 0;
+  while (box.push(frame) === undefined) taken++;
+  // What may wait is 100 bytes beside the largest frame, and one frame may be the one too many.
+  expect(taken).toBe(5);
+  expect(box.size).toBe(150);
+  await tick();
+  expect(writes[0]).toHaveLength(5);
+  expect(box.push(frame)).toBe('TOO_SLOW');
+});
+
+test('lets one large frame pass and is back at its limit when all has left', async () => {
+  const { box, socket } = outbox(100);
+  expect(box.push(Buffer.alloc(5000))).toBeUndefined();
+  expect(box.push(Buffer.alloc(10))).toBeUndefined();
+  await tick();
+  socket.buffered = 0;
+  let taken = 0;
+  while (box.push(Buffer.alloc(10)) === undefined) taken++;
+  expect(taken).toBe(12);
+});
+
+test('tells a stuck client from a busy one', async () => {
+  const { box, socket } = outbox(10_000, 200);
+  expect(box.check()).toBe('empty');
+  const until = performance.now() + 500;
+  // Always something on its way, but all of it leaves in time.
+  while (performance.now() < until) {
+    box.push(Buffer.alloc(10));
+    await tick();
+    expect(box.check()).toBe('waiting');
+    socket.buffered = 10;
+  }
+  let state = box.check();
+  while (state === 'waiting') {
+    await tick();
+    state = box.check();
+  }
+  expect(state).toBe('TOO_SLOW');
+  socket.buffered = 0;
+  expect(box.check()).toBe('empty');
+});
