@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +24,7 @@ export interface TestRedis extends RedisServer {
 }
 
 /** Starts a Redis of one's own: append-only, `noeviction`, random password, free port. `config` are lines of redis.conf. */
-export async function startRedis(options: { config?: string[] } = {}): Promise<TestRedis> {
+export async function startRedis(options: { config?: string[]; password?: string } = {}): Promise<TestRedis> {
   sweep();
   const dir = mkdtempSync(join(tmpdir(), `${FOLDER}${process.pid}-`));
   const server = await startRedisServer({ binary: await redisBinary(), dir, ...options });
@@ -65,10 +66,14 @@ export async function startCluster(size = 3): Promise<TestCluster> {
   };
   try {
     const buses: number[] = [];
+    // One password for all, as clients expect of a cluster.
+    const password = randomBytes(16).toString('hex');
     for (let index = 0; index < size; index++) {
       const bus = await freePort();
       buses.push(bus);
-      nodes.push(await startRedis({ config: ['cluster-enabled yes', `cluster-node-timeout ${NODE_TIMEOUT}`, `cluster-port ${bus}`] }));
+      nodes.push(
+        await startRedis({ password, config: ['cluster-enabled yes', `cluster-node-timeout ${NODE_TIMEOUT}`, `cluster-port ${bus}`] }),
+      );
     }
     await introduce(nodes, buses);
     for (const node of nodes) await waitFor(() => isWell(node, size), { what: `the cluster to form, seen from port ${node.port}` });
