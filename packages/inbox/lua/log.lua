@@ -37,18 +37,16 @@ local function epochOf(user, options)
   return options.newEpoch
 end
 
--- Takes the next offset, writes the change to the log and announces it.
-local function record(user, options, epoch, event, id, unread, state, value)
+-- Takes the next offset, writes the change to the log and announces it with the sealed body, if it has one. `deleted` is the value that is gone.
+local function record(user, options, epoch, event, id, unread, state, sealed, deleted)
   local offset = redis.call('HINCRBY', user.head, 'offset', 1)
-  local sealed = ''
-  if event == 'deleted' then
-    redis.call('XADD', user.log, 'MAXLEN', '=', options.logMax, offset .. '-0', 'e', event, 'i', id, 'u', unread, 's', state, 'v', value)
+  if deleted then
+    redis.call('XADD', user.log, 'MAXLEN', '=', options.logMax, offset .. '-0', 'e', event, 'i', id, 'u', unread, 's', state, 'v', deleted)
   else
     redis.call('XADD', user.log, 'MAXLEN', '=', options.logMax, offset .. '-0', 'e', event, 'i', id, 'u', unread, 's', state)
-    if value then sealed = string.sub(value, string.find(value, '|', 1, true) + 1) end
   end
   if offset == 1 then expire(options, user.log) end
-  redis.call(options.publish, user.channel, epoch .. '|' .. offset .. '|' .. unread .. '|' .. event .. '|' .. id .. '|' .. state .. '|' .. sealed)
+  redis.call(options.publish, user.channel, table.concat({ epoch, offset, unread, event, id, state, sealed }, '|'))
   return offset
 end
 
@@ -59,7 +57,7 @@ local function remove(user, options, epoch, id)
   if not value then return end
   redis.call('HDEL', user.items, id)
   local state = string.match(value, '^([^|]*)|')
-  record(user, options, epoch, 'deleted', id, redis.call('ZCARD', user.unread), state, value)
+  record(user, options, epoch, 'deleted', id, redis.call('ZCARD', user.unread), state, '', value)
 end
 
 -- Once an hour for a user in use: what is too old goes, and the keys live on.

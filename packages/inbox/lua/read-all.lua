@@ -10,5 +10,5 @@ for _, id in ipairs(ids) do
   end
 end
 redis.call('DEL', user.unread)
-record(user, options, epochOf(user, options), 'allRead', tostring(options.now), 0, '', nil)
+record(user, options, epochOf(user, options), 'allRead', tostring(options.now), 0, '', '')
 return ids

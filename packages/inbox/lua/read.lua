@@ -8,5 +8,5 @@ if read ~= '0' then return 0 end
 local state = delivered .. ',' .. options.now .. ',' .. seen .. ',' .. archived
 redis.call('HSET', user.items, id, state .. '|' .. sealed)
 redis.call('ZREM', user.unread, id)
-record(user, options, epochOf(user, options), 'read', id, redis.call('ZCARD', user.unread), state, state .. '|' .. sealed)
+record(user, options, epochOf(user, options), 'read', id, redis.call('ZCARD', user.unread), state, sealed)
 return 1

@@ -33,7 +33,13 @@ const rejectsWith = (code: string) => (error: unknown) => (error as { code?: str
 
 /** What makes an inbox: memory and Redis pass the same. `make` gives an inbox of TEST_LIMITS. */
 export function inboxConformance(make: () => Promise<Inbox>): ConformanceCase[] {
-  const check = (name: string, run: (inbox: Inbox) => Promise<void>): ConformanceCase => ({ name, run: async () => run(await make()) });
+  const check = (name: string, run: (inbox: Inbox) => Promise<void>): ConformanceCase => ({
+    name,
+    run: async () => {
+      const inbox = await make();
+      await run(inbox).finally(inbox.close);
+    },
+  });
   const add = async (inbox: Inbox, userId: string, count: number): Promise<ChannelItem[]> => {
     const items = Array.from({ length: count }, (_, i) => testItem(userId, { createdAt: Date.now() - 1000 + i }));
     for (const item of items) assert.deepEqual(await inbox.append([item]), [{ ok: true, value: 'stored' }]);

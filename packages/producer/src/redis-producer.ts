@@ -108,7 +108,9 @@ async function accept(
   if (dataBytes > DATA_MAX_BYTES)
     throw new CarillonError('FIELD_INVALID', { field: 'data', message: `data: must be at most ${DATA_MAX_BYTES} bytes of JSON` });
 
-  const { definition, version, check } = await templates.current(body.templateId);
+  const { definition, version, check } = await templates.current(body.templateId).catch((error) => {
+    throw unavailable(error);
+  });
   check(body.data);
   const channels = allowedChannels(body.channels, definition.channels);
   const id = idempotencyKey === undefined ? uuidv7() : keyedId(secret, caller, idempotencyKey);
@@ -163,14 +165,17 @@ async function commit(
   }
   return accepted.map(({ item: { id } }, i): Committed<string> => {
     const outcome = written[i];
-    if (!outcome?.ok)
-      return refused(
-        outcome?.error.code === 'REDIS_UNAVAILABLE' ? new CarillonError('QUEUE_UNAVAILABLE', { cause: outcome.error }) : outcome?.error,
-      );
+    if (!outcome?.ok) return refused(outcome && unavailable(outcome.error));
     if (outcome.value === 'mismatch') return refused(new CarillonError('IDEMPOTENCY_MISMATCH', { field: 'idempotencyKey', id }));
     if (outcome.value === 'queued' || !failure) return { ok: true, value: id };
     return refused(failure(id));
   });
+}
+
+/** To a caller who queues, Redis away means: not queued. */
+function unavailable(error: unknown): CarillonError {
+  const known = toCarillonError(error);
+  return known.code === 'REDIS_UNAVAILABLE' ? new CarillonError('QUEUE_UNAVAILABLE', { cause: known }) : known;
 }
 
 function refused(error: CarillonError | undefined): Committed<string> {

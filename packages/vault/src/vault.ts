@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, type KeyObject, randomFillSync } from 'node:crypto';
 import { CarillonError } from '@carillon/contracts';
 
 /** What sealed bytes are for; bound to them, so that they open for nothing else. */
@@ -19,16 +19,33 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 
+/** Bytes of randomness fetched at a time: one call per nonce would cost as much as the sealing. */
+const NONCE_POOL_BYTES = NONCE_BYTES * 1024;
+
 interface Key {
   readonly kid: string;
-  readonly bytes: Buffer;
+  /** A key object: from plain bytes Node would make one for every message, at twice the cost of the cipher. */
+  readonly secret: KeyObject;
+}
+
+const noncePool = Buffer.alloc(NONCE_POOL_BYTES);
+let nonceAt = NONCE_POOL_BYTES;
+
+/** A random nonce that is not given out again. */
+function nextNonce(): Buffer {
+  if (nonceAt === NONCE_POOL_BYTES) {
+    randomFillSync(noncePool);
+    nonceAt = 0;
+  }
+  nonceAt += NONCE_BYTES;
+  return Buffer.from(noncePool.subarray(nonceAt - NONCE_BYTES, nonceAt));
 }
 
 /** Envelope: version (1 byte), length of key id (1), key id, nonce (12), ciphertext, tag (16). */
 function seal(key: Key, purpose: Purpose, owner: string, text: string): string {
   const kid = Buffer.from(key.kid);
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', key.bytes, nonce, { authTagLength: TAG_BYTES });
+  const nonce = nextNonce();
+  const cipher = createCipheriv('aes-256-gcm', key.secret, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(associatedData(purpose, owner));
   const body = cipher.update(text, 'utf8');
   cipher.final();
@@ -41,7 +58,7 @@ function open(keys: ReadonlyMap<string, Key>, purpose: Purpose, owner: string, s
   const key = bytes[0] === VERSION ? keys.get(bytes.toString('utf8', 2, kidEnd)) : undefined;
   const bodyStart = kidEnd + NONCE_BYTES;
   if (!key || bytes.length < bodyStart + TAG_BYTES) throw new CarillonError('SEAL_BROKEN');
-  const decipher = createDecipheriv('aes-256-gcm', key.bytes, bytes.subarray(kidEnd, bodyStart), { authTagLength: TAG_BYTES });
+  const decipher = createDecipheriv('aes-256-gcm', key.secret, bytes.subarray(kidEnd, bodyStart), { authTagLength: TAG_BYTES });
   decipher.setAAD(associatedData(purpose, owner));
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
   try {
@@ -71,7 +88,7 @@ function parseKeyRing(ring: string): [Key, ...Key[]] {
     if (!/^[\w.-]{1,32}$/.test(kid) || bytes.length !== KEY_BYTES) {
       throw new CarillonError('CONFIGURATION_INVALID', { message: `encryption key ${index + 1} is not of the form kid:base64(32 bytes)` });
     }
-    return { kid, bytes };
+    return { kid, secret: createSecretKey(bytes) };
   });
   if (new Set(keys.map((key) => key.kid)).size !== keys.length) {
     throw new CarillonError('CONFIGURATION_INVALID', { message: 'two encryption keys have the same id' });
