@@ -34,9 +34,9 @@ export const JOB_MAX_BYTES = 64 * 1024;
 /** Tries an item gets before it is given up: with full jitter and the ceiling, about four minutes. */
 export const MAX_ATTEMPTS = 10;
 /** Finished jobs kept to look at. Few, because each may hold a whole batch. */
-const KEEP_COMPLETED = { age: 3600, count: 100 };
+export const KEEP_COMPLETED = { age: 3600, count: 100 };
 /** Failed jobs kept to look at and to try again: seven days, in seconds. */
-const KEEP_FAILED = { age: 7 * 24 * 3600, count: 10_000 };
+export const KEEP_FAILED = { age: 7 * 24 * 3600, count: 10_000 };
 /** Entries of BullMQ's event stream per queue; nothing here reads it, and it cannot be switched off. */
 const EVENTS_KEPT = 1000;
 /** Frames of a stack trace kept with a failed job, per attempt. */

@@ -1,8 +1,9 @@
 import { CarillonError, toCarillonError } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
 import type { Vault } from '@carillon/vault';
-import { type Job, type Queue, Worker } from 'bullmq';
+import type { Job } from 'bullmq';
 import { backoff } from './backoff.js';
+import { type Lane, openLane } from './lane.js';
 import { recordPartitions } from './partitions.js';
 import { createStageQueue, type Item, quarantineName, queueName, type StageDefinition, type StageQueue, triesOf } from './stage.js';
 
@@ -47,20 +48,13 @@ export interface StageWorker {
   close(deadlineMs: number): Promise<void>;
 }
 
-/** Another worker takes a dead one's jobs after this long at most, twice the check interval on top; ms. */
-const LOCK_MS = 10_000;
-const STALLED_CHECK_MS = 5000;
-/** BullMQ fails a job that stalled more often. Far above what happens here, where a stalled job is split or isolated at once. */
-const MAX_STALLED = 10;
 /** How often an isolated item may take its worker down before it is given up. */
 const MAX_CRASHES = 3;
 /** A stalled job is split into this many: with 10, a batch of 100 needs three crashes to single out an item; with halves it would be seven. */
 const SPLIT = 10;
-/** Pause after a lost connection before fetching again, ms. BullMQ's own 15 s would hold up work after Redis is back. */
-const FETCH_RETRY_MS = 500;
-/** A worker that starts nothing for this long while jobs wait is replaced; ms. */
-const STUCK_MS = 30_000;
+/** How often the lanes are looked at, and how often jobs past their term are removed; ms. */
 const WATCH_MS = 10_000;
+const CLEAN_MS = 3600_000;
 
 /**
  * Runs a stage: takes jobs of all partitions, hands their items to `handle`, and deals with what fails.
@@ -71,7 +65,7 @@ const WATCH_MS = 10_000;
  */
 export async function runStage<T extends Item>(options: StageWorkerOptions<T>): Promise<StageWorker> {
   const { redis, definition, concurrency, events = {} } = options;
-  const partitions = new Map<string, Lane>();
+  const lanes = new Map<string, Lane>();
   const aborts = new AbortController();
   const quarantine = createStageQueue(options, definition, quarantineName(definition.name));
   const open = (stage: StageQueue<T>, jobs: number, isolated: boolean) =>
@@ -83,105 +77,37 @@ export async function runStage<T extends Item>(options: StageWorkerOptions<T>): 
       (error) => events.error?.(toCarillonError(error), { stage: definition.name }),
     );
 
+  let closing: Promise<void> | undefined;
   const cover = async () => {
     const count = await recordPartitions(redis, options.partitions);
     for (let partition = 0; partition < count; partition++) {
-      if (!partitions.has(String(partition))) {
-        partitions.set(
-          String(partition),
-          open(createStageQueue(options, definition, queueName(definition.name, partition)), concurrency, false),
-        );
-      }
+      const name = queueName(definition.name, partition);
+      if (!closing && !lanes.has(name)) lanes.set(name, open(createStageQueue(options, definition, name), concurrency, false));
     }
   };
   await cover();
-  partitions.set('quarantine', open(quarantine, 1, true));
+  lanes.set(quarantineName(definition.name), open(quarantine, 1, true));
 
-  const watch = setInterval(() => {
-    // Redis away: the workers wait for it too, and the next round looks again.
-    cover().catch(() => {});
-    for (const lane of partitions.values()) lane.check(() => events.stuck?.(definition.name)).catch(() => {});
-  }, WATCH_MS);
-  watch.unref();
+  const watch = async () => {
+    await cover();
+    for (const lane of lanes.values()) if (await lane.isStuck()) events.stuck?.(definition.name);
+  };
+  const clean = async () => {
+    for (const lane of lanes.values()) await lane.clean();
+  };
+  // What Redis keeps from being done now is done in the next round.
+  const timers = [setInterval(() => watch().catch(() => {}), WATCH_MS), setInterval(() => clean().catch(() => {}), CLEAN_MS)];
+  for (const timer of timers) timer.unref();
 
-  let closing: Promise<void> | undefined;
   return {
     close(deadlineMs) {
       closing ??= (async () => {
-        clearInterval(watch);
+        for (const timer of timers) clearInterval(timer);
         const deadline = setTimeout(() => aborts.abort(new CarillonError('SERVICE_CLOSED')), deadlineMs);
-        await Promise.all([...partitions.values()].map((lane) => lane.close(aborts.signal)));
+        await Promise.all([...lanes.values()].map((lane) => lane.close(aborts.signal)));
         clearTimeout(deadline);
       })();
       return closing;
-    },
-  };
-}
-
-/** One BullMQ worker on one partition, replaced when it stops taking jobs (bullmq issues 4138 and 4585 are of that kind). */
-interface Lane {
-  check(stuck: () => void): Promise<void>;
-  close(abort: AbortSignal): Promise<void>;
-}
-
-function openLane(
-  redis: Redis,
-  queue: Queue,
-  concurrency: number,
-  processor: (job: Job) => Promise<void>,
-  onError: (error: Error) => void,
-): Lane {
-  let lastStart = Date.now();
-  let replaced = false;
-  let closed = false;
-  const start = () => {
-    const worker = new Worker(
-      queue.name,
-      (job) => {
-        lastStart = Date.now();
-        replaced = false;
-        return processor(job);
-      },
-      {
-        connection: redis.connection,
-        prefix: queue.opts.prefix as string,
-        concurrency,
-        lockDuration: LOCK_MS,
-        stalledInterval: STALLED_CHECK_MS,
-        maxStalledCount: MAX_STALLED,
-        runRetryDelay: FETCH_RETRY_MS,
-        settings: {
-          backoffStrategy: (attemptsMade, _type, error) => backoff(attemptsMade ?? 1, { retryAfter: (error as JobError)?.retryAfter }),
-        },
-      },
-    );
-    worker.on('error', onError);
-    return worker;
-  };
-  let worker = start();
-  return {
-    async check(stuck) {
-      if (closed || Date.now() - lastStart < STUCK_MS) return;
-      const { wait = 0, prioritized = 0, active = 0 } = await queue.getJobCounts('wait', 'prioritized', 'active');
-      if (wait + prioritized === 0 || active > 0 || closed) {
-        lastStart = Date.now();
-        return;
-      }
-      if (replaced) return stuck();
-      replaced = true;
-      lastStart = Date.now();
-      void worker.close(true).catch(onError);
-      worker = start();
-    },
-    async close(abort) {
-      closed = true;
-      const done = worker.close();
-      const aborted = new Promise<void>((resolve) => {
-        if (abort.aborted) resolve();
-        else abort.addEventListener('abort', () => resolve(), { once: true });
-      });
-      await Promise.race([done, aborted]);
-      await queue.close();
     },
   };
 }
