@@ -1,0 +1,82 @@
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus, release, totalmem, type } from 'node:os';
+import { join, resolve } from 'node:path';
+import { redisBinary } from '@carillon/embedded';
+import { type Options, readOptions, usage } from './options.js';
+import { compare, type Pair, table } from './results.js';
+import { runSide } from './run.js';
+import { type Side, sides } from './system.js';
+import { USERS } from './workload.js';
+
+/** Where everything measured is written, in the current folder. */
+const FILE = 'bench-results.json';
+
+const say = (line: string) => process.stderr.write(`${line}\n`);
+const require = createRequire(import.meta.url);
+const versionOf = (library: string): string => require(`${library}/package.json`).version;
+
+/** Rejects at the first signal that asks for an end; what runs is then ended in order. */
+const interrupted = new Promise<never>((_, reject) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => reject(new Error(`ended by ${signal}`)));
+});
+interrupted.catch(() => undefined);
+
+async function measurePairs({ plan, pairs, profiles }: Options): Promise<Pair[]> {
+  const measured: Pair[] = [];
+  for (let index = 1; index <= pairs; index++) {
+    const run = (side: Side) => {
+      say(`pair ${index} of ${pairs}: ${side}`);
+      return runSide(side, plan, { say, interrupted, profiles: profiles && join(resolve(profiles), `${side}-${index}`) });
+    };
+    const carillon = await run('carillon');
+    measured.push({ carillon, yardstick: await run('yardstick') });
+  }
+  return measured;
+}
+
+function machine() {
+  const [first] = cpus();
+  return {
+    cpu: first?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    system: `${type()} ${release()} ${process.arch}`,
+  };
+}
+
+async function bench(options: Options): Promise<void> {
+  await redisBinary(say);
+  const pairs = await measurePairs(options);
+  const comparisons = compare(pairs);
+  const versions = {
+    node: process.version,
+    redis: pairs[0]?.carillon.redisVersion,
+    ...Object.fromEntries(['bullmq', 'ioredis', 'mustache', 'ws'].map((library) => [library, versionOf(library)])),
+  };
+  const { plan } = options;
+  const results = { date: new Date().toISOString(), machine: machine(), versions, users: USERS, plan, comparisons, sides, pairs };
+  writeFileSync(FILE, `${JSON.stringify(results, null, 2)}\n`);
+  const { cpu, cores } = results.machine;
+  process.stdout.write(`
+A burst of ${plan.burst.count} by ${plan.burst.callers} callers to ${USERS} sockets, then ${plan.latency.perSecond}/s for ${plan.latency.seconds} s; ${pairs.length} pair(s) of runs.
+${cores} x ${cpu}, Node ${versions.node}, Redis ${versions.redis}, append-only (everysec, no rewrites). Medians; a ratio is that of one pair, and the median of these counts.
+Redis counts a command called inside of a script, too. Yardstick: BullMQ with one render and one in-app job per notification, then HSET,
+ZADD, INCR, PUBLISH; no validation, status or sealing. CPU is that of the burst.
+
+${table(comparisons)}
+
+All notifications arrived, each once. Everything measured is in ${FILE}.
+`);
+}
+
+let code = 0;
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options.help) process.stdout.write(`${usage}\n`);
+  else await bench(options);
+} catch (error) {
+  say(error instanceof Error ? `bench: ${error.message}` : String(error));
+  code = 1;
+}
+process.exit(code);

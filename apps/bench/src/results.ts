@@ -1,0 +1,97 @@
+import type { Run } from './run.js';
+import { median, readable } from './stats.js';
+import { roles } from './system.js';
+
+/** Both sides, one right after the other. */
+export interface Pair {
+  readonly carillon: Run;
+  readonly yardstick: Run;
+}
+
+/** What a ratio (ours by the yardstick's) is to be. */
+interface Aim {
+  readonly is: 'at least' | 'at most';
+  readonly ratio: number;
+}
+
+interface Metric {
+  readonly name: string;
+  readonly unit: string;
+  readonly read: (run: Run) => number;
+  readonly aim?: Aim;
+}
+
+const metrics: readonly Metric[] = [
+  { name: 'burst throughput', unit: 'notifications/s', read: (run) => run.burst.perSecond, aim: { is: 'at least', ratio: 4 } },
+  {
+    name: 'Redis commands',
+    unit: 'per notification',
+    read: (run) => run.burst.cost.redisCommands,
+    aim: { is: 'at most', ratio: 1 / 3 },
+  },
+  { name: 'latency p50', unit: 'ms', read: (run) => run.latency.p50, aim: { is: 'at most', ratio: 1.5 } },
+  { name: 'latency p99', unit: 'ms', read: (run) => run.latency.p99, aim: { is: 'at most', ratio: 2 } },
+  { name: 'queueing', unit: 'calls/s', read: (run) => run.burst.queuedPerSecond },
+  { name: 'Redis CPU', unit: 'µs/notification', read: (run) => run.burst.cost.redisCpuMicroseconds },
+  { name: 'Redis memory', unit: 'bytes/notification', read: (run) => run.burst.cost.redisBytes },
+  { name: 'Redis file', unit: 'bytes/notification', read: (run) => run.burst.cost.redisFileBytes },
+  ...roles.map((role) => ({
+    name: `${role} CPU`,
+    unit: 'µs/notification',
+    read: (run: Run) => run.burst.cost.cpuMicroseconds[role],
+  })),
+  { name: 'CPU without client', unit: 'µs/notification', read: (run) => run.burst.cost.serverCpuMicroseconds },
+];
+
+/** A metric over all pairs: medians, and the ratio of each pair. */
+export interface Comparison {
+  readonly metric: string;
+  readonly unit: string;
+  readonly carillon: number;
+  readonly yardstick: number;
+  /** Median of `ratios`. */
+  readonly ratio: number;
+  readonly ratios: readonly number[];
+  readonly aim: Aim | null;
+  readonly met: boolean | null;
+}
+
+/** Compares what was measured. A ratio is that of two runs of one pair; the median of these counts. */
+export function compare(pairs: readonly Pair[]): Comparison[] {
+  return metrics.map(({ name, unit, read, aim }) => {
+    const ratios = pairs.map(({ carillon, yardstick }) => read(carillon) / read(yardstick));
+    const ratio = median(ratios);
+    return {
+      metric: name,
+      unit,
+      carillon: median(pairs.map(({ carillon }) => read(carillon))),
+      yardstick: median(pairs.map(({ yardstick }) => read(yardstick))),
+      ratio,
+      ratios,
+      aim: aim ?? null,
+      met: aim ? (aim.is === 'at least' ? ratio >= aim.ratio : ratio <= aim.ratio) : null,
+    };
+  });
+}
+
+/** Comparisons as a table for people. */
+export function table(comparisons: readonly Comparison[]): string {
+  const rows = comparisons.map(({ metric, unit, carillon, yardstick, ratio, ratios, aim, met }) => [
+    `${metric}, ${unit}`,
+    readable(carillon),
+    readable(yardstick),
+    `${readable(ratio)} x`,
+    aim ? `${aim.is} ${readable(aim.ratio)} x` : '',
+    met === null ? '' : met ? 'met' : 'NOT MET',
+    ratios.length > 1 ? ratios.map(readable).join('  ') : '',
+  ]);
+  const all = [['', 'Carillon', 'yardstick', 'ratio', 'aim', '', 'ratio of each pair'], ...rows];
+  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
+  const line = (row: string[]) => {
+    const cells = row.map((cell, column) =>
+      column > 0 && column < 4 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+    );
+    return cells.join('  ').trimEnd();
+  };
+  return all.map(line).join('\n');
+}

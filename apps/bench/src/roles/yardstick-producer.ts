@@ -1,0 +1,17 @@
+// The yardstick: one job per notification.
+import { randomUUID } from 'node:crypto';
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+import { loadAsks } from '../load.js';
+import { argument, serveRole } from '../role.js';
+
+const queue = new Queue('render', { connection: new Redis(argument('redisUrl')) });
+
+async function queueNotification(notification: { userId: string; templateId: string; data: Record<string, string> }): Promise<string> {
+  const id = randomUUID();
+  await queue.add('render', { id, ...notification, createdAt: Date.now() }, { removeOnComplete: true });
+  return id;
+}
+
+await queue.waitUntilReady();
+serveRole(loadAsks(queueNotification));

@@ -1,0 +1,23 @@
+// The yardstick: renders one notification per job and queues one job for it.
+import { Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import Mustache from 'mustache';
+import { argument, serveRole } from '../role.js';
+import { template } from '../workload.js';
+
+/** Jobs worked on at once. */
+const CONCURRENCY = 50;
+
+const url = argument('redisUrl');
+const queue = new Queue('in_app', { connection: new Redis(url) });
+const worker = new Worker(
+  'render',
+  async ({ data: { data, ...notification } }) => {
+    // Mustache keeps what it has parsed.
+    const body = Mustache.render(template.body, data);
+    await queue.add('in_app', { ...notification, title: template.title, body }, { removeOnComplete: true });
+  },
+  { connection: new Redis(url, { maxRetriesPerRequest: null }), concurrency: CONCURRENCY },
+);
+await worker.waitUntilReady();
+serveRole();

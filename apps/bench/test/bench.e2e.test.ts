@@ -1,0 +1,49 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { spawnProcess } from '@carillon/testkit';
+import { afterAll, expect, test } from '@jest/globals';
+
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+
+const cwd = mkdtempSync(join(tmpdir(), 'carillon-bench-test-'));
+afterAll(() => rmSync(cwd, { recursive: true }));
+
+const numbers = (names: string[]) => Object.fromEntries(names.map((name) => [name, expect.any(Number)]));
+const cost = expect.objectContaining({
+  ...numbers(['redisCommands', 'redisCpuMicroseconds', 'redisBytes', 'serverCpuMicroseconds']),
+  cpuMicroseconds: numbers(['producer', 'renderer', 'in-app', 'gateway', 'client']),
+});
+const run = (side: string) => ({
+  side,
+  redisVersion: expect.any(String),
+  burst: { ...numbers(['startedAt', 'seconds', 'perSecond', 'queuedPerSecond']), cost },
+  latency: { samples: 1000, ...numbers(['startedAt', 'p50', 'p95', 'p99', 'max']), cost },
+});
+
+test('a quick run measures both sides, prints a table and writes everything as JSON', async () => {
+  const bench = spawnProcess(main, { args: ['--quick'], cwd });
+  const { code } = await bench.exited;
+  expect({ code, output: bench.output() }).toMatchObject({ code: 0, output: expect.stringContaining('All notifications arrived') });
+  expect(bench.output()).toMatch(/carillon +500\/s: \d+ queued, \d+ of 1500 arrived/);
+  expect(bench.output()).toMatch(/latency p99, ms +[\d.,]+ +[\d.,]+ +[\d.,]+ x +at most 2\.00 x +(met|NOT MET)/);
+
+  const results = JSON.parse(readFileSync(join(cwd, 'bench-results.json'), 'utf8'));
+  expect(results).toMatchObject({
+    date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+    machine: { cpu: expect.any(String), cores: expect.any(Number) },
+    versions: { node: process.version, redis: expect.any(String), bullmq: expect.any(String) },
+    users: 200,
+    plan: { burst: { count: 2000, callers: 500 }, latency: { perSecond: 500, seconds: 2 } },
+    pairs: [{ carillon: run('carillon'), yardstick: run('yardstick') }],
+  });
+  const aims = results.comparisons.filter(({ aim }: { aim: unknown }) => aim !== null);
+  expect(aims.map(({ metric }: { metric: string }) => metric)).toEqual([
+    'burst throughput',
+    'Redis commands',
+    'latency p50',
+    'latency p99',
+  ]);
+  for (const { met, ratio } of aims) expect([typeof met, Number.isFinite(ratio)]).toEqual(['boolean', true]);
+});
