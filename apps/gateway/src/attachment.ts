@@ -101,7 +101,7 @@ export class Attachment {
 
   #push(frame: Buffer): void {
     if (this.#detached) return;
-    const reason = this.#outbox.push(frame);
+    const reason = this.#outbox.push(frame, false);
     if (reason) this.#fail(reason);
     else this.#cancelTimer ??= this.#context.wheel.after(DRAIN_CHECK_MS, () => this.#checkDrain());
   }

@@ -43,7 +43,7 @@ export class Connection {
       closed: onClosed,
     });
     this.#cursor = new Cursor(
-      (frame) => this.#push(frame),
+      (frame) => this.#push(frame, false),
       (reason) => this.#link.close(reason),
     );
   }
@@ -66,13 +66,13 @@ export class Connection {
 
   // Outgoing
 
-  #push(frame: Buffer): void {
+  #push(frame: Buffer, answer: boolean): void {
     if (this.#hasExpired()) this.close('TOKEN_EXPIRED');
-    else this.#link.push(frame);
+    else this.#link.push(frame, answer);
   }
 
   #send(frame: ServerFrame, requestId?: RequestId): void {
-    this.#push(encode(frame, requestId));
+    this.#push(encode(frame, requestId), true);
   }
 
   #sendError(error: CarillonError, requestId: RequestId): void {

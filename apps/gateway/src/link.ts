@@ -65,10 +65,10 @@ export class Link {
     return this.#closeCode !== undefined || this.#ws.readyState !== this.#ws.OPEN;
   }
 
-  /** Sends a frame with all others of this tick. A client that leaves too many bytes lying is closed. */
-  push(frame: Buffer): void {
+  /** Sends a frame; an answer at the end of this tick, changes in a flood a few at a time. A client that leaves too many bytes lying is closed. */
+  push(frame: Buffer, answer: boolean): void {
     if (this.isClosing) return;
-    const reason = this.#outbox.push(frame);
+    const reason = this.#outbox.push(frame, answer);
     if (reason) this.close(reason);
     else this.#cancelDrainCheck ??= this.#context.wheel.after(DRAIN_CHECK_MS, () => this.#checkDrain());
   }

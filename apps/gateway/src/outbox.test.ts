@@ -15,35 +15,52 @@ const tick = () => new Promise((resolve) => setImmediate(resolve));
 
 test('writes all frames of a tick at once, in order', async () => {
   const { box, writes } = outbox(1000);
-  for (const text of ['a', 'b', 'c']) box.push(Buffer.from(text));
+  for (const text of ['a', 'b', 'c']) box.push(Buffer.from(text), true);
   expect(writes).toEqual([]);
   await tick();
-  box.push(Buffer.from('d'));
+  box.push(Buffer.from('d'), true);
   await tick();
   expect(writes).toEqual([['a', 'b', 'c'], ['d']]);
+});
+
+test('the first change after a pause leaves with its tick, those that follow gather; an answer takes them along', async () => {
+  const { box, writes } = outbox(1000);
+  box.push(Buffer.from('a'), false);
+  await tick();
+  expect(writes).toEqual([['a']]);
+  box.push(Buffer.from('b'), false);
+  box.push(Buffer.from('c'), false);
+  await tick();
+  expect(writes).toEqual([['a']]);
+  box.push(Buffer.from('answer'), true);
+  await tick();
+  expect(writes).toEqual([['a'], ['b', 'c', 'answer']]);
+  box.push(Buffer.from('d'), false);
+  while (writes.length < 3) await tick();
+  expect(writes[2]).toEqual(['d']);
 });
 
 test('says when too much waits, whether in it or in the socket', async () => {
   const { box, writes } = outbox(100);
   const frame = Buffer.alloc(30, 'x');
   let taken = 0;
-  while (box.push(frame) === undefined) taken++;
+  while (box.push(frame, true) === undefined) taken++;
   // What may wait is 100 bytes beside the largest frame, and one frame may be the one too many.
   expect(taken).toBe(5);
   expect(box.size).toBe(150);
   await tick();
   expect(writes[0]).toHaveLength(5);
-  expect(box.push(frame)).toBe('TOO_SLOW');
+  expect(box.push(frame, true)).toBe('TOO_SLOW');
 });
 
 test('lets one large frame pass and is back at its limit when all has left', async () => {
   const { box, socket } = outbox(100);
-  expect(box.push(Buffer.alloc(5000))).toBeUndefined();
-  expect(box.push(Buffer.alloc(10))).toBeUndefined();
+  expect(box.push(Buffer.alloc(5000), true)).toBeUndefined();
+  expect(box.push(Buffer.alloc(10), true)).toBeUndefined();
   await tick();
   socket.buffered = 0;
   let taken = 0;
-  while (box.push(Buffer.alloc(10)) === undefined) taken++;
+  while (box.push(Buffer.alloc(10), true) === undefined) taken++;
   expect(taken).toBe(12);
 });
 
@@ -53,7 +70,7 @@ test('tells a stuck client from a busy one', async () => {
   const until = performance.now() + 500;
   // Always something on its way, but all of it leaves in time.
   while (performance.now() < until) {
-    box.push(Buffer.alloc(10));
+    box.push(Buffer.alloc(10), true);
     await tick();
     expect(box.check()).toBe('waiting');
     socket.buffered = 10;

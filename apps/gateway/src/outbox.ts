@@ -6,6 +6,11 @@ export interface OutboxLimits {
   readonly maxWaitMs: number;
 }
 
+/**
+ * Milliseconds between two writes of changes to one connection. The first after a pause leaves at the end of its tick; in a flood a write
+ * costs more than all else about a frame, and this gathers a few into one.
+ */
+const GATHER_MS = 25;
 /** Bytes worth a write of their own: a burst within one tick must not count as slowness before the socket was even tried. */
 const FLUSH_BYTES = 64 * 1024;
 
@@ -19,7 +24,9 @@ export class Outbox {
   readonly #limits: OutboxLimits;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
-  #scheduled: NodeJS.Immediate | undefined;
+  #soon: NodeJS.Immediate | undefined;
+  #later: NodeJS.Timeout | undefined;
+  #lastFlush = Number.NEGATIVE_INFINITY;
   /** Bytes of the largest frame since the outbox was last empty: it alone must not make a fast client look slow. */
   #room = 0;
   /** Bytes ever pushed. */
@@ -38,25 +45,30 @@ export class Outbox {
     return this.#waitingBytes + this.#buffered();
   }
 
-  /** Takes a frame; it leaves at the end of this tick with all others. `TOO_SLOW`: not taken, too many bytes wait already. */
-  push(frame: Buffer): 'TOO_SLOW' | undefined {
+  /**
+   * Takes a frame. It leaves with all that wait: at the end of this tick if it is an `answer` or the first in a while, else within
+   * GATHER_MS. `TOO_SLOW`: not taken, too many bytes wait already.
+   */
+  push(frame: Buffer, answer: boolean): 'TOO_SLOW' | undefined {
     const size = this.size;
     if (size > this.#limits.maxBytes + this.#room) return 'TOO_SLOW';
     this.#room = Math.max(size === 0 ? 0 : this.#room, frame.length);
     this.#waiting.push(frame);
     this.#waitingBytes += frame.length;
     this.#pushed += frame.length;
-    this.#watch ??= { target: this.#pushed, since: performance.now() };
+    const now = performance.now();
+    this.#watch ??= { target: this.#pushed, since: now };
     if (this.#waitingBytes >= FLUSH_BYTES) this.flush();
-    else this.#scheduled ??= setImmediate(() => this.flush());
+    else if (answer || now - this.#lastFlush >= GATHER_MS) this.#soon ??= setImmediate(() => this.flush());
+    else this.#later ??= setTimeout(() => this.flush(), GATHER_MS - (now - this.#lastFlush));
     return undefined;
   }
 
   /** Writes what waits now. */
   flush(): void {
-    clearImmediate(this.#scheduled);
-    this.#scheduled = undefined;
+    this.#unschedule();
     if (this.#waiting.length === 0) return;
+    this.#lastFlush = performance.now();
     const frames = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
@@ -77,9 +89,15 @@ export class Outbox {
 
   /** Forgets what waits. */
   discard(): void {
-    clearImmediate(this.#scheduled);
-    this.#scheduled = undefined;
+    this.#unschedule();
     this.#waiting = [];
     this.#waitingBytes = 0;
+  }
+
+  #unschedule(): void {
+    clearImmediate(this.#soon);
+    clearTimeout(this.#later);
+    this.#soon = undefined;
+    this.#later = undefined;
   }
 }

@@ -27,8 +27,8 @@ import type { Vault } from '@carillon/vault';
 
 /** Reports of a renderer. */
 export interface RendererEvents extends WorkerEvents {
-  templateRendered?(templateId: string): void;
-  deliverySettled?(channel: string, status: DeliveryStatus): void;
+  templateRendered?(templateId: string, count: number): void;
+  deliverySettled?(channel: string, status: DeliveryStatus, count: number): void;
 }
 
 export interface RendererOptions {
@@ -65,6 +65,7 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
     async handle(items) {
       const errors = new Array<CarillonError | undefined>(items.length).fill(undefined);
       const rendered = new Map<ChannelName, ChannelItem[]>();
+      const used = new Map<string, number>();
       for (const [i, item] of items.entries()) {
         try {
           for (const [channel, made] of await render(templates, item)) {
@@ -72,11 +73,12 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
             if (list) list.push(made);
             else rendered.set(channel, [made]);
           }
-          events.templateRendered?.(item.templateId);
+          used.set(item.templateId, (used.get(item.templateId) ?? 0) + 1);
         } catch (error) {
           errors[i] = toCarillonError(error);
         }
       }
+      for (const [templateId, count] of used) events.templateRendered?.(templateId, count);
       await Promise.all([...rendered].map(([channel, made]) => enqueue(channel, made)));
       return errors;
     },
@@ -85,7 +87,7 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
         channels.map((channel) => ({ id, channel, status: 'failed' as const, attempts, reason: error.code })),
       );
       await deliveries.settle(steps);
-      for (const { channel, status } of steps) events.deliverySettled?.(channel, status);
+      for (const { channel, status } of steps) events.deliverySettled?.(channel, status, 1);
     },
   });
 

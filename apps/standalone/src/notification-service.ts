@@ -122,7 +122,12 @@ export class NotificationService {
 
   /** Starts the workers of this process; they run until `close`. Called again, it changes nothing. */
   async start(): Promise<void> {
-    this.#workers ??= this.#open().then(({ base }) => startWorkers(base));
+    this.#workers ??= this.#open()
+      .then(({ base }) => startWorkers(base))
+      .catch((error) => {
+        this.#workers = undefined;
+        throw error;
+      });
     await this.#workers;
   }
 
@@ -135,7 +140,12 @@ export class NotificationService {
 
   /** The gateway of this service, for `WebSocketServer`. */
   gateway(): Promise<Gateway> {
-    this.#gateway ??= this.#open().then(({ base }) => openGateway(base));
+    this.#gateway ??= this.#open()
+      .then(({ base }) => openGateway(base))
+      .catch((error) => {
+        this.#gateway = undefined;
+        throw error;
+      });
     return this.#gateway;
   }
 

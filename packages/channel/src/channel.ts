@@ -27,7 +27,7 @@ export interface Channel {
 
 /** Reports of a channel's worker. */
 export interface ChannelEvents extends WorkerEvents {
-  deliverySettled?(channel: string, status: DeliveryStatus): void;
+  deliverySettled?(channel: string, status: DeliveryStatus, count: number): void;
 }
 
 export interface ChannelWorkerOptions extends Pick<StageWorkerOptions<ChannelItem>, 'redis' | 'vault' | 'partitions' | 'concurrency'> {
@@ -41,11 +41,10 @@ export function runChannel({ channel, deliveries, events = {}, ...options }: Cha
   const name = channel.definition.name as Settlement['channel'];
   const settle = async (steps: Settlement[]): Promise<(CarillonError | undefined)[]> => {
     const outcomes = await deliveries.settle(steps);
-    return outcomes.map((outcome, i) => {
-      if (!outcome.ok) return outcome.error;
-      events.deliverySettled?.(name, (steps[i] as Settlement).status);
-      return undefined;
-    });
+    const counts = new Map<DeliveryStatus, number>();
+    for (const [i, { status }] of steps.entries()) if (outcomes[i]?.ok) counts.set(status, (counts.get(status) ?? 0) + 1);
+    for (const [status, count] of counts) events.deliverySettled?.(name, status, count);
+    return outcomes.map((outcome) => (outcome.ok ? undefined : outcome.error));
   };
   return runStage({
     ...options,

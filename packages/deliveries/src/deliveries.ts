@@ -10,8 +10,13 @@ export interface NewRecord {
   readonly channels: readonly ChannelName[];
   /** ms since the epoch. */
   readonly createdAt: number;
-  /** Hash of the request, present if its id comes from an idempotency key. */
-  readonly requestHash?: string;
+}
+
+/** The use of an idempotency key: the id made from it, and what it was used for. */
+export interface Claim {
+  readonly id: string;
+  /** Hash of the request. */
+  readonly requestHash: string;
 }
 
 /** One delivery, as people read it. */
@@ -55,14 +60,16 @@ export interface Settlement {
  * Methods throw REDIS_UNAVAILABLE when Redis is away.
  */
 export interface Deliveries {
+  /** Writes records, each at the latest when its id is told. Writing one again changes nothing. */
+  create(records: readonly NewRecord[]): Promise<Outcome<unknown>[]>;
   /**
-   * Writes records before their jobs are queued. For a record with `requestHash`: `queued` if the same request was queued before
-   * (send nothing), `mismatch` if its id was used for another request; else, and for all others, `created`.
+   * Claims ids made from idempotency keys before anything else is done with them. `created`: go on; `queued`: the same request was queued
+   * before, do nothing; `mismatch`: the id was used for another request.
    */
-  create(records: readonly NewRecord[]): Promise<Outcome<'created' | 'queued' | 'mismatch'>[]>;
-  /** Notes that the jobs of these records with a `requestHash` are queued, so that a repeat sends nothing for 7 days. */
-  markQueued(records: readonly NewRecord[]): Promise<void>;
-  /** Moves deliveries forward. A record that is gone (retention) stays gone. */
+  claim(claims: readonly Claim[]): Promise<Outcome<'created' | 'queued' | 'mismatch'>[]>;
+  /** Notes that what was claimed is queued, so that a repeat does nothing for 7 days. */
+  markQueued(claims: readonly Claim[]): Promise<void>;
+  /** Moves deliveries forward. May come before `create` of the same record has; a record that is gone (retention) stays gone. */
   settle(steps: readonly Settlement[]): Promise<Outcome<unknown>[]>;
   /** Notes that notifications were read in the inbox. */
   markRead(ids: readonly string[]): Promise<void>;

@@ -1,5 +1,5 @@
 import { CarillonError, type ChannelName, type DeliveryStatus } from '@carillon/contracts';
-import { type Call, loadScript, type Outcome, type Redis } from '@carillon/redis';
+import { type Call, loadScript, type Redis } from '@carillon/redis';
 import type { Deliveries, Delivery, NewRecord, NotificationRecord } from './deliveries.js';
 import { deliveryRank, rollUp } from './roll-up.js';
 
@@ -7,107 +7,103 @@ import { deliveryRank, rollUp } from './roll-up.js';
 export const IDEMPOTENCY_WINDOW_MS = 7 * 24 * 3600 * 1000;
 
 const createScript = loadScript(new URL('../lua/create.lua', import.meta.url));
-const setFieldScript = loadScript(new URL('../lua/set-field.lua', import.meta.url));
+const claimScript = loadScript(new URL('../lua/claim.lua', import.meta.url));
+const noteScript = loadScript(new URL('../lua/note.lua', import.meta.url));
 
-/** What is stored of one status a delivery has had, under the field `<channel>:<status>`. */
+/** The first line of a record. */
+type About = Pick<NewRecord, 'userId' | 'templateId' | 'templateVersion' | 'channels' | 'createdAt'>;
+
+/** What a line `<channel>:<status> <json>` tells of a step. */
 interface Step {
-  at: number;
-  attempts: number;
-  reason?: string;
-  provider?: string;
-  providerMessageId?: string;
+  readonly at: number;
+  readonly attempts: number;
+  readonly reason?: string;
+  readonly provider?: string;
+  readonly providerMessageId?: string;
 }
 
-/** Records in Redis, kept for `retention` ms. */
+/** The line that says that the notification was read. */
+const READ = 'read';
+
+/** Records in Redis, kept for `retention` ms. A record is a text of lines that only grows; see `create.lua`. */
 export function createDeliveries({ redis, retention }: { redis: Redis; retention: number }): Deliveries {
-  const keysOf = (id: string) => [redis.keys.delivery(id), redis.keys.idempotency(id)];
+  const note = (lines: readonly { id: string; line: string }[]) =>
+    redis.batch(
+      noteScript,
+      [],
+      lines.map(({ id, line }): Call => ({ keys: [redis.keys.delivery(id)], args: [line] })),
+    );
   return {
     create: (records) =>
       redis.batch(
         createScript,
-        [retention, IDEMPOTENCY_WINDOW_MS],
-        records.map((record): Call => ({ keys: keysOf(record.id), args: recordArguments(record) })),
+        [retention],
+        records.map((record): Call => ({ keys: [redis.keys.delivery(record.id)], args: [firstLine(record)] })),
       ),
-    async markQueued(records) {
+    claim: (claims) =>
+      redis.batch(
+        claimScript,
+        [IDEMPOTENCY_WINDOW_MS],
+        claims.map(({ id, requestHash }): Call => ({ keys: [redis.keys.idempotency(id)], args: [requestHash] })),
+      ),
+    async markQueued(claims) {
       await Promise.all(
-        records.map((record) =>
-          redis.command('SET', redis.keys.idempotency(record.id), `${record.requestHash}:queued`, 'PX', IDEMPOTENCY_WINDOW_MS),
+        claims.map(({ id, requestHash }) =>
+          redis.command('SET', redis.keys.idempotency(id), `${requestHash}:queued`, 'PX', IDEMPOTENCY_WINDOW_MS),
         ),
       );
     },
     settle(steps) {
       const at = Date.now();
-      const calls = steps.map(({ id, channel, status, ...rest }): Call => {
-        const step: Step = { at, ...rest };
-        return { keys: [redis.keys.delivery(id)], args: [`${channel}:${status}`, JSON.stringify(step)] };
-      });
-      return redis.batch(setFieldScript, [], calls);
+      return note(
+        steps.map(({ id, channel, status, ...rest }) => {
+          const step: Step = { at, ...rest };
+          return { id, line: `${channel}:${status} ${JSON.stringify(step)}` };
+        }),
+      );
     },
     async markRead(ids) {
-      const outcomes = await redis.batch(
-        setFieldScript,
-        [],
-        ids.map((id): Call => ({ keys: [redis.keys.delivery(id)], args: ['read', Date.now()] })),
-      );
-      throwFirst(outcomes);
+      const outcomes = await note(ids.map((id) => ({ id, line: READ })));
+      for (const outcome of outcomes) if (!outcome.ok) throw outcome.error;
     },
     async get(id) {
-      const fields = await redis.command<string[]>('HGETALL', redis.keys.delivery(id));
-      if (fields.length === 0) throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'id', id });
-      return toRecord(id, pairs(fields));
+      const text = await redis.command<string | null>('GET', redis.keys.delivery(id));
+      const record = text === null ? undefined : toRecord(id, text.split('\n'));
+      if (!record) throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'id', id });
+      return record;
     },
   };
 }
 
-function recordArguments({ userId, templateId, templateVersion, channels, createdAt, requestHash }: NewRecord) {
-  return [userId, templateId, templateVersion, channels.join(','), createdAt, requestHash ?? ''];
+function firstLine({ userId, templateId, templateVersion, channels, createdAt }: NewRecord): string {
+  const about: About = { userId, templateId, templateVersion, channels, createdAt };
+  return JSON.stringify(about);
 }
 
-function pairs(flat: string[]): Map<string, string> {
-  const map = new Map<string, string>();
-  for (let i = 0; i < flat.length; i += 2) map.set(flat[i] as string, flat[i + 1] as string);
-  return map;
+function toRecord(id: string, lines: readonly string[]): NotificationRecord | undefined {
+  const first = lines.find((line) => line.startsWith('{'));
+  // Steps of a record whose first line never came, or is gone with its retention.
+  if (first === undefined) return undefined;
+  const { userId, templateId, templateVersion, channels, createdAt } = JSON.parse(first) as About;
+  const deliveries = channels.map((channel) => toDelivery(channel, createdAt, lines));
+  const statuses = deliveries.map(({ status }) => status);
+  return { id, userId, templateId, templateVersion, status: rollUp(statuses, lines.includes(READ)), createdAt, deliveries };
 }
 
-function throwFirst(outcomes: Outcome<unknown>[]): void {
-  for (const outcome of outcomes) if (!outcome.ok) throw outcome.error;
-}
-
-function toRecord(id: string, fields: Map<string, string>): NotificationRecord {
-  const text = (name: string) => fields.get(name) ?? '';
-  const createdAt = Number(text('createdAt'));
-  const deliveries = text('channels')
-    .split(',')
-    .map((channel) => toDelivery(channel as ChannelName, createdAt, fields));
-  return {
-    id,
-    userId: text('userId'),
-    templateId: text('templateId'),
-    templateVersion: text('templateVersion'),
-    status: rollUp(
-      deliveries.map((delivery) => delivery.status),
-      fields.has('read'),
-    ),
-    createdAt,
-    deliveries,
-  };
-}
-
-function toDelivery(channel: ChannelName, createdAt: number, fields: Map<string, string>): Delivery {
+/** Reads a delivery's steps in the order in which they came; one that is no step forward leaves the status as it is. */
+function toDelivery(channel: ChannelName, createdAt: number, lines: readonly string[]): Delivery {
   let status: DeliveryStatus = 'pending';
   let last: Step = { at: createdAt, attempts: 0 };
-  let lastOrder = 0;
   const times: Delivery['times'] = { pending: createdAt };
-  for (const known of Object.keys(deliveryRank) as DeliveryStatus[]) {
-    const stored = fields.get(`${channel}:${known}`);
-    if (!stored) continue;
-    const bar = stored.indexOf('|');
-    const order = Number(stored.slice(0, bar));
-    const step = JSON.parse(stored.slice(bar + 1)) as Step;
-    times[known] = step.at;
-    const ahead = deliveryRank[known] - deliveryRank[status];
-    // Among statuses that end a delivery without success the first one stands.
-    if (ahead > 0 || (ahead === 0 && order < lastOrder)) [status, last, lastOrder] = [known, step, order];
+  for (const line of lines) {
+    if (!line.startsWith(`${channel}:`)) continue;
+    const space = line.indexOf(' ');
+    const reached = line.slice(channel.length + 1, space) as DeliveryStatus;
+    const step = JSON.parse(line.slice(space + 1)) as Step;
+    times[reached] ??= step.at;
+    const ahead = deliveryRank[reached] - deliveryRank[status];
+    // The same status again (a further attempt) brings its own details; of two endings of one rank the first stands.
+    if (ahead > 0 || reached === status) [status, last] = [reached, step];
   }
   const { attempts, reason = null, provider = null, providerMessageId = null } = last;
   return { channel, status, reason, attempts, provider, providerMessageId, times };

@@ -38,6 +38,7 @@ const statusAfter = async (...steps: DeliveryStatus[]) => {
 test('is there as soon as it is created, pending on every channel', async () => {
   const made = record();
   expect(await deliveries.create([made])).toEqual([{ ok: true, value: 'created' }]);
+  await deliveries.create([made]);
   expect(await deliveries.get(made.id)).toEqual({
     id: made.id,
     userId: 'u',
@@ -94,6 +95,14 @@ test('a record that is gone stays gone', async () => {
   await expect(deliveries.get(id)).rejects.toMatchObject({ code: 'NOTIFICATION_NOT_FOUND' });
 });
 
+test('a status noted before its record is written is not lost', async () => {
+  const made = record();
+  await deliveries.settle([{ id: made.id, channel: 'in_app', status: 'delivered', attempts: 1 }]);
+  await deliveries.create([made]);
+  expect((await deliveries.get(made.id)).status).toBe('delivered');
+  expect(await redis.command<number>('PTTL', redis.keys.delivery(made.id))).toBeLessThanOrEqual(60_000);
+});
+
 test('records expire', async () => {
   const made = record();
   await deliveries.create([made]);
@@ -102,11 +111,11 @@ test('records expire', async () => {
   expect(left).toBeLessThanOrEqual(60_000);
 });
 
-test('one request hash is one notification', async () => {
-  const made = record({ requestHash: 'one' });
-  expect(await deliveries.create([made])).toEqual([{ ok: true, value: 'created' }]);
-  expect(await deliveries.create([made])).toEqual([{ ok: true, value: 'created' }]);
-  await deliveries.markQueued([made]);
-  expect(await deliveries.create([made])).toEqual([{ ok: true, value: 'queued' }]);
-  expect(await deliveries.create([{ ...made, requestHash: 'two' }])).toEqual([{ ok: true, value: 'mismatch' }]);
+test('an idempotency key is claimed once for one request', async () => {
+  const claim = { id: randomUUID(), requestHash: 'one' };
+  expect(await deliveries.claim([claim])).toEqual([{ ok: true, value: 'created' }]);
+  expect(await deliveries.claim([claim])).toEqual([{ ok: true, value: 'created' }]);
+  await deliveries.markQueued([claim]);
+  expect(await deliveries.claim([claim])).toEqual([{ ok: true, value: 'queued' }]);
+  expect(await deliveries.claim([{ ...claim, requestHash: 'two' }])).toEqual([{ ok: true, value: 'mismatch' }]);
 });

@@ -3,8 +3,8 @@
 local user, options = userAt(1), optionsAt(1)
 local limit, skip = tonumber(ARGV[1 + OPTIONS]), tonumber(ARGV[2 + OPTIONS])
 local afterScore, afterId = ARGV[3 + OPTIONS], ARGV[4 + OPTIONS]
-local epoch = epochOf(user, options)
-upkeep(user, options, epoch)
+local head = headOf(user, options)
+upkeep(user, options, head)
 
 local found
 if afterId == '' then
@@ -26,7 +26,7 @@ else
 end
 
 local more = #found > 2 * limit and 1 or 0
-local answer = { epoch, tonumber(redis.call('HGET', user.head, 'offset') or '0'), redis.call('ZCARD', user.unread), more }
+local answer = { head.epoch, head.offset, head.unread, more }
 for i = 1, math.min(#found, 2 * limit), 2 do
   answer[#answer + 1] = found[i]
   answer[#answer + 1] = found[i + 1]

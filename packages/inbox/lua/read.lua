@@ -7,6 +7,7 @@ local delivered, read, seen, archived, sealed = string.match(value, '^(%d+),(%d+
 if read ~= '0' then return 0 end
 local state = delivered .. ',' .. options.now .. ',' .. seen .. ',' .. archived
 redis.call('HSET', user.items, id, state .. '|' .. sealed)
-redis.call('ZREM', user.unread, id)
-record(user, options, epochOf(user, options), 'read', id, redis.call('ZCARD', user.unread), state, sealed)
+local head = headOf(user, options)
+head.unread = head.unread - 1
+record(user, options, head, 'read', id, state, sealed)
 return 1

@@ -17,8 +17,8 @@ export interface InboxLimits {
 export const LOG_MAX_ENTRIES = 500;
 /** Sealed bytes one catch-up may have; above, a snapshot is cheaper than the replay. */
 const REPLAY_MAX_BYTES = 512 * 1024;
-/** How long an id counts as appended before, ms: longer than a job can be tried, fail (kept 7 days) and be tried again. */
-export const SEEN_FOR_MS = 30 * 24 * 3600 * 1000;
+/** How long the id of a removed item counts as appended before, ms: longer than a job can be tried, fail (kept 7 days) and be tried again. */
+const REMEMBER_GONE_MS = 30 * 24 * 3600 * 1000;
 
 const file = (name: string) => new URL(`../lua/${name}.lua`, import.meta.url);
 const script = (name: string): Script => loadScript(file('log'), file(name));
@@ -42,10 +42,7 @@ export function createInbox(parts: {
   onRead?: (ids: readonly string[]) => Promise<void>;
 }): Inbox {
   const { redis, vault, limits, onRead = async () => {} } = parts;
-  const keysOf = (userId: string) => {
-    const k = redis.keys;
-    return [k.inboxItems, k.inboxIndex, k.inboxUnread, k.inboxSeenIds, k.inboxHead, k.inboxLog, k.inboxChannel].map((key) => key(userId));
-  };
+  const keysOf = redis.keys.inbox;
   const options = () => [
     Date.now(),
     limits.retention,
@@ -53,6 +50,7 @@ export function createInbox(parts: {
     LOG_MAX_ENTRIES,
     redis.cluster ? 'SPUBLISH' : 'PUBLISH',
     randomBytes(6).toString('hex'),
+    REMEMBER_GONE_MS,
   ];
   const call = (userId: string, ...args: (string | number)[]): Call => ({ keys: keysOf(userId), args: [...options(), ...args] });
   const notification = (userId: string, id: string, state: string, sealed: string) => openNotification(vault, userId, id, state, sealed);
@@ -63,7 +61,7 @@ export function createInbox(parts: {
       const calls = items.map(
         (item): Call => ({ keys: keysOf(item.userId), args: [item.id, item.createdAt, vault.seal('inbox', item.userId, toBody(item))] }),
       );
-      const outcomes = await redis.batch<number>(scripts.append, [...options(), SEEN_FOR_MS], calls);
+      const outcomes = await redis.batch<number>(scripts.append, options(), calls);
       return outcomes.map((outcome) => (outcome.ok ? { ok: true, value: outcome.value === 1 ? 'stored' : 'repeated' } : outcome));
     },
     async markAsRead(userId, notificationId) {
@@ -95,7 +93,7 @@ export function createInbox(parts: {
 }
 
 type PageReply = [epoch: string, offset: number, unreadCount: number, more: number, ...rows: string[]];
-type SinceReply = [all: number, epoch: string, offset: number, unreadCount: number, ...rows: (string | number)[]];
+type SinceReply = [all: number, epoch: string, offset: number, unreadCount: number, ...rows: string[]];
 type Opener = (id: string, state: string, sealed: string) => Notification;
 
 function parseState(state: string): ItemState {
@@ -133,17 +131,20 @@ function toResumption([all, epoch, offset, unreadCount, ...rows]: SinceReply, op
   const head = { epoch, offset, unreadCount };
   if (all !== 1) return { ...head, recovered: false };
   const changes: InboxChange[] = [];
-  for (let i = 0; i < rows.length; i += 6) {
-    const [event, id, at, unread, state, sealed] = rows.slice(i, i + 6) as [string, string, number, string, string, string];
-    changes.push(toChange({ epoch, offset: Number(at), unreadCount: Number(unread) }, event, id, () => open(id, state, sealed)));
+  for (let i = 0; i < rows.length; i += 2) {
+    const at = offset - rows.length / 2 + i / 2 + 1;
+    changes.push(toChange(epoch, at, rows[i] as string, (id, state) => open(id, state, rows[i + 1] as string)));
   }
   return { ...head, recovered: true, changes };
 }
 
-function toChange(head: Head, event: string, id: string, open: () => Notification): InboxChange {
+/** Reads `event|id|unread count|state`, which is how the log tells a change. */
+function toChange(epoch: string, offset: number, change: string, open: (id: string, state: string) => Notification): InboxChange {
+  const [event, id, unread, state] = change.split('|', 4) as [string, string, string, string];
+  const head = { epoch, offset, unreadCount: Number(unread) };
   if (event === 'allRead') return { ...head, event, upTo: Number(id) };
   if (event === 'deleted') return { ...head, event, id };
-  return { ...head, event: event as Exclude<InboxEvent, 'deleted'>, notification: open() };
+  return { ...head, event: event as Exclude<InboxEvent, 'deleted'>, notification: open(id, state) };
 }
 
 /** Live announcements: one subscriber connection a process, opened when the first user is followed. */
@@ -155,17 +156,14 @@ function createFollowers(redis: Redis, open: (userId: string, id: string, state:
   const hear = (channel: string, message: string) => {
     const follower = followed.get(channel);
     if (!follower) return;
-    const [epoch, offset, unread, event, id, state, sealed] = message.split('|', 7) as [
-      string,
-      string,
-      string,
-      string,
-      string,
-      string,
-      string,
-    ];
-    const head = { epoch, offset: Number(offset), unreadCount: Number(unread) };
-    follower.listener(toChange(head, event, id, () => open(follower.userId, id, state, sealed)));
+    // epoch|offset|event|id|unread count|state|sealed
+    const afterEpoch = message.indexOf('|');
+    const afterOffset = message.indexOf('|', afterEpoch + 1);
+    const beforeSealed = message.lastIndexOf('|');
+    const change = message.slice(afterOffset + 1, beforeSealed);
+    const offset = Number(message.slice(afterEpoch + 1, afterOffset));
+    const openBody = (id: string, state: string) => open(follower.userId, id, state, message.slice(beforeSealed + 1));
+    follower.listener(toChange(message.slice(0, afterEpoch), offset, change, openBody));
   };
   const connect = async () => {
     const subscriber = await redis.subscriber();

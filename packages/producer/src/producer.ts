@@ -13,7 +13,7 @@ export interface Producer {
    * SERVICE_CLOSED
    */
   queueNotification(request: NotificationRequest): Promise<string>;
-  /** Queues many; each has its own result, in order. Never throws for one of them. */
+  /** Queues many; each has its own result, in order. Never throws for one of them. @throws FIELD_INVALID if it is no list */
   queueNotifications(requests: readonly NotificationRequest[]): Promise<QueueResult[]>;
   /** The same for another caller: idempotency keys of different callers are different. `caller` is the name of an API key. */
   as(caller: string): Pick<Producer, 'queueNotification' | 'queueNotifications'>;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 import {
   CarillonError,
   type ChannelName,
@@ -9,16 +9,19 @@ import {
   type RenderItem,
   toCarillonError,
 } from '@carillon/contracts';
-import type { Deliveries, NewRecord } from '@carillon/deliveries';
+import type { Claim, Deliveries, NewRecord } from '@carillon/deliveries';
 import {
   type Committed,
   createGroupCommit,
   createStageQueue,
   JOB_MAX_BYTES,
   newJobId,
+  type Packed,
+  pack,
   partitionOf,
   queueName,
   renderStage,
+  type StageQueue,
 } from '@carillon/queue';
 import { type Redis, replyCode } from '@carillon/redis';
 import type { Templates } from '@carillon/templates';
@@ -30,16 +33,16 @@ import type { Producer, QueueResult } from './producer.js';
 const ADDS_IN_FLIGHT = 4;
 /** Bytes of notifications that may wait in this process for Redis to take them. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
-/** What an item has besides its data, bytes, about. */
-const ITEM_OVERHEAD_BYTES = 400;
 /** Pause suggested while Redis has no memory left, ms. */
 const FULL_RETRY_MS = 1000;
 /** The caller of who uses the library without naming one. */
 const DEFAULT_CALLER = 'library';
 
 interface Accepted {
-  readonly item: RenderItem;
+  readonly packed: Packed<RenderItem>;
   readonly record: NewRecord;
+  /** Hash of the request, if its id comes from an idempotency key. */
+  readonly requestHash: string | undefined;
 }
 
 export interface ProducerParts {
@@ -59,29 +62,32 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
   );
   const commits = createGroupCommit<Accepted, string>(
     { maxItems: renderStage.itemsPerJob, maxBytes: JOB_MAX_BYTES, maxInFlight: ADDS_IN_FLIGHT, maxWaitingBytes: MAX_WAITING_BYTES },
-    (lane, accepted) => commit(parts, stages[Number(lane.split(' ', 1)[0])] as (typeof stages)[number], accepted),
+    (lane, accepted) => commit(parts, stages[Number(lane.split(' ', 1)[0])] as StageQueue<RenderItem>, accepted),
   );
   let closed = false;
 
   const queueAs = async (caller: string, request: NotificationRequest): Promise<string> => {
     if (closed) throw new CarillonError('SERVICE_CLOSED');
     const { accepted, bytes } = await accept(parts.templates, secret, caller, request);
-    const lane = `${partitionOf(accepted.item.userId, parts.partitions)} ${accepted.item.priority}`;
+    const { userId, priority } = accepted.packed.item;
+    const lane = `${partitionOf(userId, parts.partitions)} ${priority}`;
     const result = await commits.add(lane, accepted, bytes);
     if (!result.ok) throw result.error;
     return result.value;
   };
   const as = (caller: string) => ({
     queueNotification: (request: NotificationRequest) => queueAs(caller, request),
-    queueNotifications: (requests: readonly NotificationRequest[]) =>
-      Promise.all(
+    queueNotifications: async (requests: readonly NotificationRequest[]) => {
+      if (!Array.isArray(requests)) throw new CarillonError('FIELD_INVALID', { message: 'must be a list of notifications' });
+      return Promise.all(
         requests.map((request) =>
           queueAs(caller, request).then(
             (id): QueueResult => ({ ok: true, id }),
             (error): QueueResult => ({ ok: false, error: toCarillonError(error) }),
           ),
         ),
-      ),
+      );
+    },
   });
 
   return {
@@ -104,16 +110,12 @@ async function accept(
 ): Promise<{ accepted: Accepted; bytes: number }> {
   const request = parse(notificationRequestSchema, input);
   const { idempotencyKey, ...body } = request;
-  const dataBytes = Buffer.byteLength(JSON.stringify(body.data));
-  if (dataBytes > DATA_MAX_BYTES)
-    throw new CarillonError('FIELD_INVALID', { field: 'data', message: `data: must be at most ${DATA_MAX_BYTES} bytes of JSON` });
-
   const { definition, version, check } = await templates.current(body.templateId).catch((error) => {
     throw unavailable(error);
   });
   check(body.data);
   const channels = allowedChannels(body.channels, definition.channels);
-  const id = idempotencyKey === undefined ? uuidv7() : keyedId(secret, caller, idempotencyKey);
+  const id = idempotencyKey === undefined ? newId() : keyedId(secret, caller, idempotencyKey);
   const createdAt = Date.now();
   const category = body.category ?? definition.category;
   const item: RenderItem = {
@@ -132,9 +134,13 @@ async function accept(
     templateVersion: version,
     channels,
     createdAt,
-    ...(idempotencyKey !== undefined && { requestHash: keyedHash(secret, 'request', canonical(body)).toString('base64url') }),
   };
-  return { accepted: { item, record }, bytes: dataBytes + ITEM_OVERHEAD_BYTES };
+  const requestHash = idempotencyKey === undefined ? undefined : keyedHash(secret, 'request', canonical(body)).toString('base64url');
+  const packed = pack(item);
+  const bytes = Buffer.byteLength(packed.json);
+  if (bytes > DATA_MAX_BYTES && Buffer.byteLength(JSON.stringify(body.data)) > DATA_MAX_BYTES)
+    throw new CarillonError('FIELD_INVALID', { field: 'data', message: `data: must be at most ${DATA_MAX_BYTES} bytes of JSON` });
+  return { accepted: { packed, record, requestHash }, bytes };
 }
 
 function allowedChannels(wanted: ChannelName[] | undefined, offered: ChannelName[]): ChannelName[] {
@@ -144,50 +150,72 @@ function allowedChannels(wanted: ChannelName[] | undefined, offered: ChannelName
   return wanted ?? offered;
 }
 
-/** Records first, so that a status exists when the id does; then one job. */
+/** Writes records and one job, together in one round trip: a caller hears of its id when both are there. */
 async function commit(
   { redis, deliveries }: ProducerParts,
-  stage: ReturnType<typeof createStageQueue<RenderItem>>,
+  stage: StageQueue<RenderItem>,
   accepted: Accepted[],
 ): Promise<Committed<string>[]> {
   if (!redis.isReady()) return accepted.map(() => refused(new CarillonError('QUEUE_UNAVAILABLE')));
-  const written = await deliveries.create(accepted.map(({ record }) => record));
-  const fresh = accepted.filter((_, i) => written[i]?.ok && written[i].value === 'created');
-  const failure = await add(
-    redis,
-    stage,
-    fresh.map(({ item }) => item),
-  );
-  if (!failure) {
-    const keyed = fresh.flatMap(({ record }) => (record.requestHash === undefined ? [] : [record]));
-    // Should this be lost, a repeat queues the same id again, and every stage knows an id it has done.
-    await deliveries.markQueued(keyed).catch(() => {});
-  }
-  return accepted.map(({ item: { id } }, i): Committed<string> => {
+  // An idempotency key must first tell whether there is anything to do.
+  const results = await decide(deliveries, accepted);
+  const fresh = accepted.filter((entry) => !results.has(entry));
+  const [failure, written] = await Promise.all([
+    add(
+      redis,
+      stage,
+      fresh.map(({ packed }) => packed),
+    ),
+    deliveries.create(fresh.map(({ record }) => record)),
+  ]);
+  // Should this be lost, a repeat queues the same id again, and every stage knows an id it has done.
+  if (!failure) await deliveries.markQueued(claimsOf(fresh)).catch(() => {});
+  fresh.forEach((entry, i) => {
+    const { id } = entry.record;
     const outcome = written[i];
-    if (!outcome?.ok) return refused(outcome && unavailable(outcome.error));
-    if (outcome.value === 'mismatch') return refused(new CarillonError('IDEMPOTENCY_MISMATCH', { field: 'idempotencyKey', id }));
-    if (outcome.value === 'queued' || !failure) return { ok: true, value: id };
-    return refused(failure(id));
+    // Queued, but with no record to show for it.
+    const unwritten = outcome?.ok === false ? new CarillonError('QUEUE_OUTCOME_UNKNOWN', { id, cause: outcome.error }) : undefined;
+    const error = failure?.(id) ?? unwritten;
+    results.set(entry, error ? refused(error) : { ok: true, value: id });
   });
+  return accepted.map((entry) => results.get(entry) as Committed<string>);
 }
 
-/** To a caller who queues, Redis away means: not queued. */
-function unavailable(error: unknown): CarillonError {
-  const known = toCarillonError(error);
-  return known.code === 'REDIS_UNAVAILABLE' ? new CarillonError('QUEUE_UNAVAILABLE', { cause: known }) : known;
+function claimsOf(accepted: readonly Accepted[]): Claim[] {
+  return accepted.flatMap(({ record: { id }, requestHash }) => (requestHash === undefined ? [] : [{ id, requestHash }]));
 }
 
-function refused(error: CarillonError | undefined): Committed<string> {
-  return { ok: false, error: error ?? new CarillonError('INTERNAL') };
+/** What is already known of requests with an idempotency key: those that were queued before, or must not be. */
+async function decide(deliveries: Deliveries, accepted: readonly Accepted[]): Promise<Map<Accepted, Committed<string>>> {
+  const decided = new Map<Accepted, Committed<string>>();
+  const keyed = accepted.filter(({ requestHash }) => requestHash !== undefined);
+  if (keyed.length === 0) return decided;
+  for (const [i, outcome] of (await deliveries.claim(claimsOf(keyed))).entries()) {
+    const entry = keyed[i] as Accepted;
+    const { id } = entry.record;
+    if (!outcome.ok) decided.set(entry, refused(unavailable(outcome.error)));
+    else if (outcome.value === 'queued') decided.set(entry, { ok: true, value: id });
+    else if (outcome.value === 'mismatch')
+      decided.set(entry, refused(new CarillonError('IDEMPOTENCY_MISMATCH', { field: 'idempotencyKey', id })));
+  }
+  return decided;
+}
+
+/** How the failure of a job is told for one of its ids. */
+type Failure = ((id: string) => CarillonError) | undefined;
+
+function refused(error: CarillonError): Committed<string> {
+  return { ok: false, error };
+}
+
+/** Redis away is, to who queues, a queue that cannot be reached. */
+function unavailable(thrown: unknown): CarillonError {
+  const error = toCarillonError(thrown);
+  return error.code === 'REDIS_UNAVAILABLE' ? new CarillonError('QUEUE_UNAVAILABLE', { cause: error }) : error;
 }
 
 /** Adds one job; answers undefined, or how the failure is told for an id. */
-async function add(
-  redis: Redis,
-  stage: ReturnType<typeof createStageQueue<RenderItem>>,
-  items: RenderItem[],
-): Promise<((id: string) => CarillonError) | undefined> {
+async function add(redis: Redis, stage: StageQueue<RenderItem>, items: Packed<RenderItem>[]): Promise<Failure> {
   if (items.length === 0) return undefined;
   if (!redis.isReady()) return () => new CarillonError('QUEUE_UNAVAILABLE');
   try {
@@ -208,6 +236,20 @@ function canonical(value: unknown): string {
       ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
       : inner,
   );
+}
+
+/** Bytes of randomness fetched at a time: one call per id would cost more than all else about it. */
+const randomness = Buffer.alloc(16 * 1024);
+let randomnessAt = randomness.length;
+
+/** A UUID of version 7 (RFC 9562): ids sort by the time they were made. */
+function newId(): string {
+  if (randomnessAt === randomness.length) {
+    randomFillSync(randomness);
+    randomnessAt = 0;
+  }
+  randomnessAt += 16;
+  return uuidv7({ random: randomness.subarray(randomnessAt - 16, randomnessAt) });
 }
 
 /** A UUID of version 8 (RFC 9562, custom) from a keyed hash: the same for the same caller and key, telling nothing of either. */

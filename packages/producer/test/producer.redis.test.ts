@@ -120,6 +120,15 @@ test('the same key and request give one id and one job; another request is refus
   expect(first).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
 
+test('two requests with one key at the same time: one is queued, the other refused', async () => {
+  const results = await producer.queueNotifications([
+    request({ idempotencyKey: 'k3' }),
+    request({ idempotencyKey: 'k3', data: { name: 'Bob' } }),
+  ]);
+  expect(results.map((result) => (result.ok ? 'ok' : result.error.code))).toEqual(['ok', 'IDEMPOTENCY_MISMATCH']);
+  expect((await queued()).flat()).toHaveLength(1);
+});
+
 test('a key whose first try did not get as far as the queue is queued by the next', async () => {
   const id = await producer.queueNotification(request({ idempotencyKey: 'k2' }));
   const entry = await redis.command<string>('GET', redis.keys.idempotency(id));

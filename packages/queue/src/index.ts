@@ -7,6 +7,8 @@ export {
   JOB_MAX_BYTES,
   jobIdOf,
   newJobId,
+  type Packed,
+  pack,
   queueName,
   type StageDefinition,
   type StageQueue,

@@ -1,14 +1,14 @@
 import type { Redis } from '@carillon/redis';
 import { type Job, type Queue, Worker } from 'bullmq';
 import { backoff } from './backoff.js';
-import { KEEP_COMPLETED, KEEP_FAILED } from './stage.js';
+import { KEEP_FAILED } from './stage.js';
 import { Watchdog } from './watchdog.js';
 
 /** One BullMQ worker on one queue. */
 export interface Lane {
   /** Looks whether the worker still takes jobs, and replaces it if not. Answers whether even that did not help. */
   isStuck(): Promise<boolean>;
-  /** Removes finished jobs past their term, which BullMQ itself does only when another job ends. */
+  /** Removes failed jobs past their term, which BullMQ itself does only when another job ends. */
   clean(): Promise<void>;
   /** Stops taking jobs and waits for those under way, unless `abort` comes first. */
   close(abort: AbortSignal): Promise<void>;
@@ -71,7 +71,6 @@ export function openLane(
       return advice === 'give up';
     },
     async clean() {
-      await queue.clean(KEEP_COMPLETED.age * 1000, CLEAN_LIMIT, 'completed');
       await queue.clean(KEEP_FAILED.age * 1000, CLEAN_LIMIT, 'failed');
     },
     async close(abort) {

@@ -33,8 +33,6 @@ interface JobData {
 export const JOB_MAX_BYTES = 64 * 1024;
 /** Tries an item gets before it is given up: with full jitter and the ceiling, about four minutes. */
 export const MAX_ATTEMPTS = 10;
-/** Finished jobs kept to look at. Few, because each may hold a whole batch. */
-export const KEEP_COMPLETED = { age: 3600, count: 100 };
 /** Failed jobs kept to look at and to try again: seven days, in seconds. */
 export const KEEP_FAILED = { age: 7 * 24 * 3600, count: 10_000 };
 /** Entries of BullMQ's event stream per queue; nothing here reads it, and it cannot be switched off. */
@@ -55,11 +53,22 @@ export interface AddOptions {
   readonly last?: boolean;
 }
 
+/** An item with its JSON, made once: it is measured, gathered and sealed in this form. */
+export interface Packed<T extends Item> {
+  readonly item: T;
+  readonly json: string;
+}
+
+/** Makes an item ready for a job. */
+export function pack<T extends Item>(item: T): Packed<T> {
+  return { item, json: JSON.stringify(item) };
+}
+
 /** One partition of one stage's queue. */
 export interface StageQueue<T extends Item> {
   readonly queue: Queue;
   /** Queues one job. All items share the priority of the first. @throws whatever the connection throws */
-  add(items: readonly T[], options: AddOptions): Promise<void>;
+  add(items: readonly Packed<T>[], options: AddOptions): Promise<void>;
   /** The items of a job. @throws JOB_UNREADABLE, SEAL_BROKEN */
   read(jobId: string, data: unknown): T[];
 }
@@ -94,9 +103,9 @@ export function createStageQueue<T extends Item>(
     async add(items, { jobId, delay = 0, tries = 0, last = false }) {
       const first = items[0];
       if (!first) return;
-      const sealed = parts.vault.seal('job', jobId, JSON.stringify(items));
-      const data: JobData = { v: 1, ids: items.map((item) => item.id), tries, sealed };
-      await queue.add(definition.name, data, jobOptions(jobId, first.priority, delay, last ? 1 : Math.max(1, MAX_ATTEMPTS - tries)));
+      const sealed = parts.vault.seal('job', jobId, `[${items.map(({ json }) => json).join()}]`);
+      const data: JobData = { v: 1, ids: items.map(({ item }) => item.id), tries, sealed };
+      await queue.add(definition.name, data, jobOptions(jobId, first.item.priority, delay, last ? 1 : Math.max(1, MAX_ATTEMPTS - tries)));
     },
     read(jobId, data) {
       const { sealed } = (data ?? {}) as Partial<JobData>;
@@ -115,7 +124,8 @@ function jobOptions(jobId: string, priority: Priority, delay: number, attempts: 
     delay,
     attempts,
     backoff: { type: BACKOFF },
-    removeOnComplete: KEEP_COMPLETED,
+    // What is done is told by the delivery records; a kept job would be a second, sealed copy and a third of the queue's writes.
+    removeOnComplete: true,
     removeOnFail: KEEP_FAILED,
     stackTraceLimit: STACK_TRACES_KEPT,
   };
@@ -127,17 +137,18 @@ export function triesOf(job: Job): number {
 }
 
 /** Cuts items into jobs: of one priority, of at most `itemsPerJob` items and JOB_MAX_BYTES (a larger item travels alone). */
-export function toJobs<T extends Item>(items: readonly T[], itemsPerJob: number): T[][] {
-  const open = new Map<Priority, { items: T[]; bytes: number }>();
-  const jobs: T[][] = [];
+export function toJobs<T extends Item>(items: readonly T[], itemsPerJob: number): Packed<T>[][] {
+  const open = new Map<Priority, { items: Packed<T>[]; bytes: number }>();
+  const jobs: Packed<T>[][] = [];
   for (const item of items) {
-    const bytes = itemsPerJob === 1 ? 0 : Buffer.byteLength(JSON.stringify(item));
+    const packed = pack(item);
+    const bytes = Buffer.byteLength(packed.json);
     const job = open.get(item.priority);
     if (job && job.items.length < itemsPerJob && job.bytes + bytes <= JOB_MAX_BYTES) {
-      job.items.push(item);
+      job.items.push(packed);
       job.bytes += bytes;
     } else {
-      const fresh = { items: [item], bytes };
+      const fresh = { items: [packed], bytes };
       open.set(item.priority, fresh);
       jobs.push(fresh.items);
     }
@@ -146,10 +157,10 @@ export function toJobs<T extends Item>(items: readonly T[], itemsPerJob: number)
 }
 
 /** A job id that is the same for the same items, so that a stage that runs twice does not queue the next one twice. */
-export function jobIdOf(items: readonly Item[]): string {
-  if (items.length === 1) return (items[0] as Item).id;
+export function jobIdOf(items: readonly Packed<Item>[]): string {
+  if (items.length === 1) return (items[0] as Packed<Item>).item.id;
   const hash = createHash('sha256');
-  for (const { id } of items) hash.update(id);
+  for (const { item } of items) hash.update(item.id);
   return `batch-${hash.digest('hex').slice(0, 32)}`;
 }
 

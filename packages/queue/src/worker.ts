@@ -5,7 +5,7 @@ import type { Job } from 'bullmq';
 import { backoff } from './backoff.js';
 import { type Lane, openLane } from './lane.js';
 import { recordPartitions } from './partitions.js';
-import { createStageQueue, type Item, quarantineName, queueName, type StageDefinition, type StageQueue, triesOf } from './stage.js';
+import { createStageQueue, type Item, pack, quarantineName, queueName, type StageDefinition, type StageQueue, triesOf } from './stage.js';
 
 /** What a handler is told besides the items. */
 export interface Attempt {
@@ -165,7 +165,7 @@ async function settleFailures<T extends Item>(
   }
   await Promise.all(
     failed.map(({ item, error }) =>
-      place.stage.add([item], {
+      place.stage.add([pack(item)], {
         jobId: `${item.id}~${options.definition.name}~${tries}`,
         tries,
         // One that cannot succeed runs once more, alone, to fail with its own stack trace in the failed set.
@@ -178,10 +178,10 @@ async function settleFailures<T extends Item>(
 /** A worker died with this job: the innocent leave the suspect's company. Ids are deterministic, so that dying here once more adds nothing twice. */
 async function isolate<T extends Item>(place: Place<T>, job: Job, items: readonly T[]): Promise<void> {
   const tries = triesOf(job);
-  if (items.length === 1) return place.quarantine.add(items, { jobId: `${job.id}~alone`, tries });
+  if (items.length === 1) return place.quarantine.add(items.map(pack), { jobId: `${job.id}~alone`, tries });
   const size = Math.ceil(items.length / SPLIT);
   const pieces = Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-  await Promise.all(pieces.map((piece, i) => place.stage.add(piece, { jobId: `${job.id}~${i}`, tries })));
+  await Promise.all(pieces.map((piece, i) => place.stage.add(piece.map(pack), { jobId: `${job.id}~${i}`, tries })));
 }
 
 /**

@@ -9,6 +9,7 @@ const DELIVERY_SHARDS = 64;
 
 /** Braces would end a hash tag early, and an empty tag would scatter a user over the cluster. */
 function encodeTag(userId: string): string {
+  if (!/[%{}]/.test(userId)) return userId;
   return userId.replace(/[%{}]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
@@ -26,23 +27,24 @@ export function hashTag(key: string): string {
 
 /** Key names under one prefix. */
 export function createKeys(prefix: string) {
-  const user = (name: string) => (userId: string) => `${prefix}${name}:{${encodeTag(userId)}}`;
   return {
     prefix,
-    /** Hash: notification id → state and sealed body. */
-    inboxItems: user('notifications'),
-    /** Sorted set: notification ids by creation time. */
-    inboxIndex: user('inbox-index'),
-    /** Sorted set: unread notification ids by creation time. */
-    inboxUnread: user('inbox-unread'),
-    /** Sorted set: ids ever appended, by time; outlives the items. */
-    inboxSeenIds: user('inbox-seen-ids'),
-    /** Hash: epoch, offset, upkeep times. */
-    inboxHead: user('inbox-head'),
-    /** Stream: every change, its entry id is `<offset>-0`. */
-    inboxLog: user('inbox-log'),
-    /** Pub/sub channel of a user's changes. */
-    inboxChannel: user('inbox'),
+    /**
+     * One user's inbox, all under one tag: items (hash: id → state and sealed body), index (sorted set: ids by creation time), gone (sorted
+     * set: ids of removed items), head (hash: epoch, offset, unread count, upkeep), log (stream: entry id is `<offset>-0`), channel (pub/sub).
+     */
+    inbox: (userId: string) => {
+      const tag = `{${encodeTag(userId)}}`;
+      return [
+        `${prefix}notifications:${tag}`,
+        `${prefix}inbox-index:${tag}`,
+        `${prefix}inbox-gone:${tag}`,
+        `${prefix}inbox-head:${tag}`,
+        `${prefix}inbox-log:${tag}`,
+        `${prefix}inbox:${tag}`,
+      ] as const;
+    },
+    inboxChannel: (userId: string) => `${prefix}inbox:{${encodeTag(userId)}}`,
     /** Hash: one notification's record. */
     delivery: (id: string) => `${prefix}delivery:{d${shard(id)}}:${id}`,
     /** String: what an idempotency key was first used for. */

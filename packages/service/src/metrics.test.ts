@@ -6,8 +6,8 @@ test('events become metrics of their names', async () => {
   metrics.jobFinished('render', 20, 4);
   metrics.jobFinished('render', 1, 200);
   metrics.itemFailed('render', 'RENDER_FAILED');
-  metrics.deliverySettled('in_app', 'delivered');
-  metrics.templateRendered('appointment');
+  metrics.deliverySettled('in_app', 'delivered', 1);
+  metrics.templateRendered('appointment', 1);
   metrics.connectionOpened();
   metrics.connectionOpened();
   metrics.connectionClosed(3001);
@@ -44,8 +44,8 @@ test('registries are apart', async () => {
 
 test('a label has at most 200 values, then other', async () => {
   const metrics = createMetrics();
-  for (let i = 0; i < 300; i++) metrics.templateRendered(`t${i}`);
-  metrics.templateRendered('t0');
+  for (let i = 0; i < 300; i++) metrics.templateRendered(`t${i}`, 1);
+  metrics.templateRendered('t0', 1);
   const series = (await metrics.render()).split('\n').filter((line) => line.startsWith('carillon_templates_rendered_total{'));
   expect(series).toHaveLength(201);
   expect(series).toContain('carillon_templates_rendered_total{template="other"} 100');

@@ -13,8 +13,8 @@ export interface Metrics {
   /** A job of `items` notifications was worked off in `ms`. */
   jobFinished(stage: string, items: number, ms: number): void;
   itemFailed(stage: string, code: string): void;
-  deliverySettled(channel: string, status: string): void;
-  templateRendered(templateId: string): void;
+  deliverySettled(channel: string, status: string, count: number): void;
+  templateRendered(templateId: string, count: number): void;
   connectionOpened(): void;
   /** `code` is the close code. */
   connectionClosed(code: number): void;
@@ -112,8 +112,8 @@ function work(
       duration.observe({ stage: label(stage) }, ms / 1000);
     },
     itemFailed: (stage, code) => failures.inc({ stage: label(stage), code: label(code) }),
-    deliverySettled: (channel, status) => settled.inc({ channel: label(channel), status: label(status) }),
-    templateRendered: (templateId) => rendered.inc({ template: template(templateId) }),
+    deliverySettled: (channel, status, count) => settled.inc({ channel: label(channel), status: label(status) }, count),
+    templateRendered: (templateId, count) => rendered.inc({ template: template(templateId) }, count),
     authenticationFailed: (where, code) => refused.inc({ where: label(where), code: label(code) }),
   };
 }
