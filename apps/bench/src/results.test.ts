@@ -19,7 +19,11 @@ function run(perSecond: number, commands: number, p50: number, p99: number): Run
     latency: { startedAt: 0, samples: 1, p50, p95: p50, p99, max: p99, cost },
   };
 }
-const pair = (times: number): Pair => ({ carillon: run(1000 * times, 10, 3, 9), yardstick: run(1000, 60, 2, 4) });
+const pair = (times: number): Pair => ({
+  carillon: run(1000 * times, 10, 3, 9),
+  yardstick: run(1000, 60, 2, 4),
+  tuned: run(2000, 60, 2, 4),
+});
 
 test('aims are judged by the median of the ratios of pairs', () => {
   const [throughput, commands, p50, p99] = compare([pair(3), pair(4.5), pair(5)]);
@@ -32,8 +36,8 @@ test('aims are judged by the median of the ratios of pairs', () => {
 
 test('the table says which aim is not met', () => {
   const lines = table(compare([pair(5)])).split('\n');
-  expect(lines[1]).toMatch(/burst throughput.*5,000.*1,000.*5\.00 x.*at least 4\.00 x {2}met$/);
-  expect(lines[4]).toMatch(/NOT MET$/);
+  expect(lines[1]).toMatch(/burst throughput.*5,000.*1,000.*5\.00 x.*at least 4\.00 x {2}met.*2.50 x$/);
+  expect(lines[4]).toMatch(/NOT MET/);
 });
 
 test('what is lost, repeated or foreign is an error', () => {

@@ -1,12 +1,9 @@
 import type { Run } from './run.js';
 import { median, readable } from './stats.js';
-import { roles } from './system.js';
+import { roles, type Side } from './system.js';
 
-/** Both sides, one right after the other. */
-export interface Pair {
-  readonly carillon: Run;
-  readonly yardstick: Run;
-}
+/** All sides, one right after the other. */
+export type Pair = Readonly<Record<Side, Run>>;
 
 /** What a ratio (ours by the yardstick's) is to be. */
 interface Aim {
@@ -49,6 +46,9 @@ export interface Comparison {
   readonly unit: string;
   readonly carillon: number;
   readonly yardstick: number;
+  /** The tuned yardstick, and our ratio to it: no aim, but what it takes to be honest. */
+  readonly tuned: number;
+  readonly ratioToTuned: number;
   /** Median of `ratios`. */
   readonly ratio: number;
   readonly ratios: readonly number[];
@@ -66,6 +66,8 @@ export function compare(pairs: readonly Pair[]): Comparison[] {
       unit,
       carillon: median(pairs.map(({ carillon }) => read(carillon))),
       yardstick: median(pairs.map(({ yardstick }) => read(yardstick))),
+      tuned: median(pairs.map(({ tuned }) => read(tuned))),
+      ratioToTuned: median(pairs.map(({ carillon, tuned }) => read(carillon) / read(tuned))),
       ratio,
       ratios,
       aim: aim ?? null,
@@ -76,7 +78,7 @@ export function compare(pairs: readonly Pair[]): Comparison[] {
 
 /** Comparisons as a table for people. */
 export function table(comparisons: readonly Comparison[]): string {
-  const rows = comparisons.map(({ metric, unit, carillon, yardstick, ratio, ratios, aim, met }) => [
+  const rows = comparisons.map(({ metric, unit, carillon, yardstick, tuned, ratioToTuned, ratio, ratios, aim, met }) => [
     `${metric}, ${unit}`,
     readable(carillon),
     readable(yardstick),
@@ -84,12 +86,14 @@ export function table(comparisons: readonly Comparison[]): string {
     aim ? `${aim.is} ${readable(aim.ratio)} x` : '',
     met === null ? '' : met ? 'met' : 'NOT MET',
     ratios.length > 1 ? ratios.map(readable).join('  ') : '',
+    readable(tuned),
+    `${readable(ratioToTuned)} x`,
   ]);
-  const all = [['', 'Carillon', 'yardstick', 'ratio', 'aim', '', 'ratio of each pair'], ...rows];
+  const all = [['', 'Carillon', 'yardstick', 'ratio', 'aim', '', 'ratio of each pair', 'tuned', 'ratio'], ...rows];
   const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
   const line = (row: string[]) => {
     const cells = row.map((cell, column) =>
-      column > 0 && column < 4 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      (column > 0 && column < 4) || column > 6 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
     );
     return cells.join('  ').trimEnd();
   };

@@ -36,7 +36,7 @@ test('a quick run measures both sides, prints a table and writes everything as J
     versions: { node: process.version, redis: expect.any(String), bullmq: expect.any(String) },
     users: 200,
     plan: { burst: { count: 2000, callers: 500 }, latency: { perSecond: 500, seconds: 2 } },
-    pairs: [{ carillon: run('carillon'), yardstick: run('yardstick') }],
+    pairs: [{ carillon: run('carillon'), yardstick: run('yardstick'), tuned: run('tuned') }],
   });
   const aims = results.comparisons.filter(({ aim }: { aim: unknown }) => aim !== null);
   expect(aims.map(({ metric }: { metric: string }) => metric)).toEqual([

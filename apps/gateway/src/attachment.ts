@@ -45,6 +45,7 @@ export class Attachment {
       (frames) => this.#write(frames),
       () => socket.bufferedAmount,
       limits,
+      context.pace,
     );
     this.#cursor = new Cursor(
       (frame) => this.#push(frame),

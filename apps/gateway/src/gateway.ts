@@ -3,6 +3,7 @@ import { type AttachableSocket, Attachment } from './attachment.js';
 import { Connection } from './connection.js';
 import { createHub } from './hub.js';
 import type { GatewayContext } from './link.js';
+import { createPace } from './outbox.js';
 import { type GatewayOptions, type GatewayParts, gatewayDefaults, PAGE_DEFAULT, WHEEL_TICK_MS } from './parts.js';
 import { createWheel } from './wheel.js';
 
@@ -37,7 +38,7 @@ export function createGateway(parts: GatewayParts, options: Partial<GatewayOptio
     followWithinMs: settings.subscribeWithinMs,
   };
   const hub = createHub(parts.inbox, wheel, limits, (error) => parts.log.warn('a log could not be read; it is tried again', { error }));
-  const context: GatewayContext = { parts, options: settings, hub, wheel };
+  const context: GatewayContext = { parts, options: settings, hub, wheel, pace: createPace() };
   const connections = new Set<Connection>();
   const attached = new Map<string, Map<AttachableSocket, Attachment>>();
   let whenEmpty = () => {};

@@ -1,7 +1,7 @@
 import { type CloseReason, closeCodes, FRAME_MAX_BYTES } from '@carillon/contracts';
 import type { RawData, WebSocket } from 'ws';
 import type { Hub } from './hub.js';
-import { Outbox } from './outbox.js';
+import { Outbox, type Pace } from './outbox.js';
 import type { GatewayOptions, GatewayParts } from './parts.js';
 import { createSocketWriter, sizeOf, textOf } from './socket-writer.js';
 import type { Wheel } from './wheel.js';
@@ -12,6 +12,7 @@ export interface GatewayContext {
   readonly options: GatewayOptions;
   readonly hub: Hub;
   readonly wheel: Wheel;
+  readonly pace: Pace;
 }
 
 /** What happens on a link. */
@@ -49,7 +50,7 @@ export class Link {
     this.#listener = listener;
     const { metrics } = context.parts;
     const limits = { maxBytes: context.options.maxBufferedBytes, maxWaitMs: context.options.maxUndrainedMs };
-    this.#outbox = new Outbox(createSocketWriter(ws, metrics), () => ws.bufferedAmount, limits);
+    this.#outbox = new Outbox(createSocketWriter(ws, metrics), () => ws.bufferedAmount, limits, context.pace);
     metrics.connectionOpened();
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
     ws.on('error', (error: NodeJS.ErrnoException) => metrics.connectionError(error.code ?? 'UNKNOWN'));

@@ -1,15 +1,15 @@
 import { expect, test } from '@jest/globals';
-import { Outbox } from './outbox.js';
+import { createPace, Outbox, type Pace } from './outbox.js';
 
 /** An outbox whose socket takes everything and lets it go on demand. */
-function outbox(maxBytes: number, maxWaitMs = 10_000) {
+function outbox(maxBytes: number, maxWaitMs = 10_000, pace: Pace = createPace()) {
   const writes: string[][] = [];
   const socket = { buffered: 0 };
   const write = (frames: readonly Buffer[]) => {
     writes.push(frames.map(String));
     for (const frame of frames) socket.buffered += frame.length;
   };
-  return { box: new Outbox(write, () => socket.buffered, { maxBytes, maxWaitMs }), writes, socket };
+  return { box: new Outbox(write, () => socket.buffered, { maxBytes, maxWaitMs }, pace), writes, socket };
 }
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -23,8 +23,8 @@ test('writes all frames of a tick at once, in order', async () => {
   expect(writes).toEqual([['a', 'b', 'c'], ['d']]);
 });
 
-test('the first change after a pause leaves with its tick, those that follow gather; an answer takes them along', async () => {
-  const { box, writes } = outbox(1000);
+test('in a flood the changes that follow the first gather; an answer takes them along', async () => {
+  const { box, writes } = outbox(1000, 10_000, { gatherMs: () => 25, wrote: () => {} });
   box.push(Buffer.from('a'), false);
   await tick();
   expect(writes).toEqual([['a']]);
@@ -38,6 +38,24 @@ test('the first change after a pause leaves with its tick, those that follow gat
   box.push(Buffer.from('d'), false);
   while (writes.length < 3) await tick();
   expect(writes[2]).toEqual(['d']);
+});
+
+test('without a flood nothing waits', async () => {
+  const { box, writes } = outbox(1000);
+  for (const text of ['a', 'b', 'c']) {
+    box.push(Buffer.from(text), false);
+    await tick();
+  }
+  expect(writes).toEqual([['a'], ['b'], ['c']]);
+});
+
+test('many writes in a short time are a flood, and it ends with them', () => {
+  const pace = createPace();
+  for (let i = 0; i < 500; i++) pace.wrote(1000 + i * 0.1);
+  expect(pace.gatherMs(1050)).toBe(25);
+  expect(pace.gatherMs(1110)).toBe(0);
+  for (let i = 0; i < 100; i++) pace.wrote(1050 + i);
+  expect(pace.gatherMs(1150)).toBe(0);
 });
 
 test('says when too much waits, whether in it or in the socket', async () => {

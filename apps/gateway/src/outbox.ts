@@ -6,13 +6,42 @@ export interface OutboxLimits {
   readonly maxWaitMs: number;
 }
 
-/**
- * Milliseconds between two writes of changes to one connection. The first after a pause leaves at the end of its tick; in a flood a write
- * costs more than all else about a frame, and this gathers a few into one.
- */
-const GATHER_MS = 25;
 /** Bytes worth a write of their own: a burst within one tick must not count as slowness before the socket was even tried. */
 const FLUSH_BYTES = 64 * 1024;
+
+/** How often a connection may be written to. Times are those of `performance.now()`. */
+export interface Pace {
+  /** Milliseconds between two writes of changes to one connection. */
+  gatherMs(now: number): number;
+  /** Some connection was written to. */
+  wrote(now: number): void;
+}
+
+/** Milliseconds over which writes are counted, and between two writes to one connection in a flood. */
+const GATHER_MS = 25;
+/** Writes of a gateway in that time that make a flood: 4,000 a second, a fifth of what fills a core. */
+const FLOOD_WRITES = 100;
+
+/**
+ * The pace of a gateway: none at all, until so many connections are written to that writing costs more than all else about a frame; then
+ * each connection's changes leave a few at a time.
+ */
+export function createPace(): Pace {
+  let since = 0;
+  let writes = 0;
+  let flood = false;
+  return {
+    gatherMs: (now) => (flood && now - since < 2 * GATHER_MS ? GATHER_MS : 0),
+    wrote(now) {
+      if (now - since >= GATHER_MS) {
+        flood = writes >= FLOOD_WRITES && now - since < 2 * GATHER_MS;
+        since = now;
+        writes = 0;
+      }
+      writes++;
+    },
+  };
+}
 
 /**
  * The outgoing frames of one connection. It knows nothing of sockets: `write` takes all frames of a tick at once, `buffered` says how many
@@ -22,6 +51,7 @@ export class Outbox {
   readonly #write: (frames: readonly Buffer[]) => void;
   readonly #buffered: () => number;
   readonly #limits: OutboxLimits;
+  readonly #pace: Pace;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #soon: NodeJS.Immediate | undefined;
@@ -34,7 +64,8 @@ export class Outbox {
   /** When the byte number `target` was the newest: it must have left within `maxWaitMs` of `since`. */
   #watch: { target: number; since: number } | undefined;
 
-  constructor(write: (frames: readonly Buffer[]) => void, buffered: () => number, limits: OutboxLimits) {
+  constructor(write: (frames: readonly Buffer[]) => void, buffered: () => number, limits: OutboxLimits, pace: Pace) {
+    this.#pace = pace;
     this.#write = write;
     this.#buffered = buffered;
     this.#limits = limits;
@@ -46,8 +77,8 @@ export class Outbox {
   }
 
   /**
-   * Takes a frame. It leaves with all that wait: at the end of this tick if it is an `answer` or the first in a while, else within
-   * GATHER_MS. `TOO_SLOW`: not taken, too many bytes wait already.
+   * Takes a frame. It leaves with all that wait: at the end of this tick, or as late as the pace allows unless it is an `answer`.
+   * `TOO_SLOW`: not taken, too many bytes wait already.
    */
   push(frame: Buffer, answer: boolean): 'TOO_SLOW' | undefined {
     const size = this.size;
@@ -59,8 +90,11 @@ export class Outbox {
     const now = performance.now();
     this.#watch ??= { target: this.#pushed, since: now };
     if (this.#waitingBytes >= FLUSH_BYTES) this.flush();
-    else if (answer || now - this.#lastFlush >= GATHER_MS) this.#soon ??= setImmediate(() => this.flush());
-    else this.#later ??= setTimeout(() => this.flush(), GATHER_MS - (now - this.#lastFlush));
+    else {
+      const wait = answer ? 0 : this.#pace.gatherMs(now) - (now - this.#lastFlush);
+      if (wait <= 0) this.#soon ??= setImmediate(() => this.flush());
+      else this.#later ??= setTimeout(() => this.flush(), wait);
+    }
     return undefined;
   }
 
@@ -69,6 +103,7 @@ export class Outbox {
     this.#unschedule();
     if (this.#waiting.length === 0) return;
     this.#lastFlush = performance.now();
+    this.#pace.wrote(this.#lastFlush);
     const frames = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;

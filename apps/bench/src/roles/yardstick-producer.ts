@@ -5,11 +5,12 @@ import { Redis } from 'ioredis';
 import { loadAsks } from '../load.js';
 import { argument, serveRole } from '../role.js';
 
+const tuned = argument('tuned') === 'true';
 const queue = new Queue('render', { connection: new Redis(argument('redisUrl')) });
 
 async function queueNotification(notification: { userId: string; templateId: string; data: Record<string, string> }): Promise<string> {
   const id = randomUUID();
-  await queue.add('render', { id, ...notification, createdAt: Date.now() }, { removeOnComplete: true });
+  await queue.add('render', { id, ...notification, createdAt: Date.now() }, { removeOnComplete: tuned });
   return id;
 }
 
