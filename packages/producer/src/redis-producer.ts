@@ -241,6 +241,9 @@ function canonical(value: unknown): string {
 /** Bytes of randomness fetched at a time: one call per id would cost more than all else about it. */
 const randomness = Buffer.alloc(16 * 1024);
 let randomnessAt = randomness.length;
+/** The last id's millisecond, and its count within it (32 bits, of which half are left to count). */
+let sequenceMs = 0;
+let sequence = 0;
 
 /** A UUID of version 7 (RFC 9562): ids sort by the time they were made. */
 function newId(): string {
@@ -249,7 +252,12 @@ function newId(): string {
     randomnessAt = 0;
   }
   randomnessAt += 16;
-  return uuidv7({ random: randomness.subarray(randomnessAt - 16, randomnessAt) });
+  const random = randomness.subarray(randomnessAt - 16, randomnessAt);
+  // Left to itself the library counts within a millisecond, but not with `random` given; ids sort what was created in the same one.
+  const now = Date.now();
+  sequence = now > sequenceMs ? random.readUInt32BE(6) >>> 1 : sequence + 1;
+  sequenceMs = Math.max(now, sequenceMs);
+  return uuidv7({ random, msecs: sequenceMs, seq: sequence });
 }
 
 /** A UUID of version 8 (RFC 9562, custom) from a keyed hash: the same for the same caller and key, telling nothing of either. */
