@@ -23,7 +23,7 @@ import {
   renderStage,
   type StageQueue,
 } from '@carillon/queue';
-import { type Redis, replyCode } from '@carillon/redis';
+import { type Redis, redisError, replyCode } from '@carillon/redis';
 import type { Templates } from '@carillon/templates';
 import { keyedHash, type Vault } from '@carillon/vault';
 import { v7 as uuidv7 } from 'uuid';
@@ -33,8 +33,6 @@ import type { Producer, QueueResult } from './producer.js';
 const ADDS_IN_FLIGHT = 4;
 /** Bytes of notifications that may wait in this process for Redis to take them. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
-/** Pause suggested while Redis has no memory left, ms. */
-const FULL_RETRY_MS = 1000;
 /** The caller of who uses the library without naming one. */
 const DEFAULT_CALLER = 'library';
 
@@ -222,10 +220,10 @@ async function add(redis: Redis, stage: StageQueue<RenderItem>, items: Packed<Re
     await stage.add(items, { jobId: newJobId() });
     return undefined;
   } catch (cause) {
-    const code = replyCode(cause);
-    if (code === 'OOM' || code === 'MISCONF') return () => new CarillonError('QUEUE_FULL', { cause, retryAfter: FULL_RETRY_MS });
-    if (code !== undefined) return () => new CarillonError('QUEUE_UNAVAILABLE', { cause });
-    return (id) => new CarillonError('QUEUE_OUTCOME_UNKNOWN', { cause, id });
+    // What Redis itself refused was not queued; of what it did not answer nobody knows.
+    if (replyCode(cause) === undefined) return (id) => new CarillonError('QUEUE_OUTCOME_UNKNOWN', { cause, id });
+    const error = redisError(cause);
+    return () => (error.code === 'QUEUE_FULL' ? error : new CarillonError('QUEUE_UNAVAILABLE', { cause }));
   }
 }
 

@@ -120,3 +120,22 @@ function untilReady(client: Client): Promise<void> {
 export function replyCode(error: unknown): string | undefined {
   return error instanceof Error && error.name === 'ReplyError' ? error.message.split(' ', 1)[0] : undefined;
 }
+
+/** Replies that say: no room to write. */
+const FULL = new Set(['OOM', 'MISCONF']);
+/** Replies that say: not now, or not this server. */
+const AWAY = new Set(['READONLY', 'LOADING', 'CLUSTERDOWN', 'MASTERDOWN', 'TRYAGAIN', 'NOREPLICAS', 'BUSY']);
+/** Pause suggested while Redis has no room, ms. */
+const FULL_RETRY_MS = 1000;
+
+/**
+ * A failure of a command in our terms: QUEUE_FULL when Redis has no room, REDIS_UNAVAILABLE when it is away, is another's replica or is
+ * just starting, INTERNAL when it refuses the command itself.
+ */
+export function redisError(error: unknown): CarillonError {
+  if (error instanceof CarillonError) return error;
+  const code = replyCode(error);
+  if (code === undefined || AWAY.has(code)) return new CarillonError('REDIS_UNAVAILABLE', { cause: error });
+  if (FULL.has(code)) return new CarillonError('QUEUE_FULL', { cause: error, retryAfter: FULL_RETRY_MS });
+  return new CarillonError('INTERNAL', { cause: error });
+}

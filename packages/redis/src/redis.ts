@@ -1,6 +1,6 @@
-import { CarillonError } from '@carillon/contracts';
+import type { CarillonError } from '@carillon/contracts';
 import type { Cluster, Redis as Single } from 'ioredis';
-import { type Client, connect, createClient, type RedisAddress, replyCode, type Temper } from './connection.js';
+import { type Client, connect, createClient, type RedisAddress, redisError, replyCode, type Temper } from './connection.js';
 import { createKeys, hashTag, type Keys } from './keys.js';
 import type { Script } from './script.js';
 
@@ -24,9 +24,9 @@ export interface Redis {
   readonly cluster: boolean;
   /** Whether a command sent now would reach Redis. */
   isReady(): boolean;
-  /** Runs one command. @throws REDIS_UNAVAILABLE when Redis is away (at once if `prompt`). */
+  /** Runs one command. @throws REDIS_UNAVAILABLE when Redis is away (at once if `prompt`), QUEUE_FULL, INTERNAL; see `redisError` */
   command<T>(name: string, ...args: Argument[]): Promise<T>;
-  /** Runs a script once. @throws REDIS_UNAVAILABLE */
+  /** Runs a script once. @throws as `command` does */
   run<T>(script: Script, call: Call): Promise<T>;
   /**
    * Runs a script that works through many items: KEYS and ARGV of all items one after the other, ARGV[1] the number of items,
@@ -72,7 +72,7 @@ export async function createRedis(address: RedisAddress, options: { prefix: stri
     try {
       return (await commander.evalsha(script.sha, ...(rest as [number, ...string[]]))) as T;
     } catch (error) {
-      if (replyCode(error) !== 'NOSCRIPT') throw unavailable(error);
+      if (replyCode(error) !== 'NOSCRIPT') throw redisError(error);
       return guard(() => commander.eval(script.source, ...(rest as [number, ...string[]])) as Promise<T>);
     }
   };
@@ -100,18 +100,11 @@ async function asksForCluster(urls: string[]): Promise<boolean> {
   }
 }
 
-/** A failure of the connection gets our code; what Redis itself answered stays as it is, so that its code can be read. */
-function unavailable(error: unknown): unknown {
-  return replyCode(error) === undefined && !(error instanceof CarillonError)
-    ? new CarillonError('REDIS_UNAVAILABLE', { cause: error })
-    : error;
-}
-
 async function guard<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    throw unavailable(error);
+    throw redisError(error);
   }
 }
 
@@ -152,21 +145,15 @@ async function runBatch<T>(
       positions.forEach((position, i) => {
         outcomes[position] = { ok: true, value: values[i] as T };
       });
-    } catch (error) {
-      // One bad item fails the whole call, so each is tried alone; a Redis that is away fails them all the same way at once.
-      if (positions.length > 1 && replyCode(error) !== undefined) await Promise.all(positions.map((position) => attempt([position])));
-      else for (const position of positions) outcomes[position] = { ok: false, error: itemError(error) };
+    } catch (thrown) {
+      const error = redisError(thrown);
+      // One bad item breaks the whole call, so each is tried alone; a Redis that is away or full fails them all the same way at once.
+      if (positions.length > 1 && error.code === 'INTERNAL') await Promise.all(positions.map((position) => attempt([position])));
+      else for (const position of positions) outcomes[position] = { ok: false, error };
     }
   };
   await Promise.all(group(calls, cluster).map(attempt));
   return outcomes;
-}
-
-function itemError(error: unknown): CarillonError {
-  if (error instanceof CarillonError) return error;
-  // Redis is full: a matter of time, not of this item.
-  if (replyCode(error) === 'OOM') return new CarillonError('QUEUE_FULL', { cause: error, retryAfter: 1000 });
-  return new CarillonError('INTERNAL', { cause: error });
 }
 
 async function createSubscriber(client: Client, cluster: boolean): Promise<Subscriber> {
