@@ -7,7 +7,7 @@ import {
   type RenderItem,
   toCarillonError,
 } from '@carillon/contracts';
-import type { Deliveries } from '@carillon/deliveries';
+import type { Deliveries, Settlement } from '@carillon/deliveries';
 import {
   channelStage,
   createStageQueue,
@@ -83,10 +83,12 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
       return errors;
     },
     async giveUp(items, error, attempts) {
-      const steps = items.flatMap(({ id, channels }) =>
-        channels.map((channel) => ({ id, channel, status: 'failed' as const, attempts, reason: error.code })),
-      );
-      await deliveries.settle(steps);
+      const steps: Settlement[] = [];
+      for (const item of items) {
+        const channels = 'channels' in item ? item.channels : await recordedChannels(deliveries, item.id);
+        steps.push(...channels.map((channel) => ({ id: item.id, channel, status: 'failed' as const, attempts, reason: error.code })));
+      }
+      for (const outcome of await deliveries.settle(steps)) if (!outcome.ok) throw outcome.error;
       for (const { channel, status } of steps) events.deliverySettled?.(channel, status, 1);
     },
   });
@@ -97,6 +99,16 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
       await channelQueues.close();
     },
   };
+}
+
+/** The channels of a notification whose job cannot be read; none once its record is gone. */
+async function recordedChannels(deliveries: Deliveries, id: string): Promise<ChannelName[]> {
+  try {
+    return (await deliveries.get(id)).deliveries.map(({ channel }) => channel);
+  } catch (error) {
+    if (toCarillonError(error).code === 'NOTIFICATION_NOT_FOUND') return [];
+    throw error;
+  }
 }
 
 /** One notification, rendered for each of its channels with the version it was checked against. @throws TEMPLATE_NOT_FOUND, RENDER_FAILED */

@@ -69,7 +69,8 @@ export function runChannel({ channel, deliveries, events = {}, ...options }: Cha
       return errors;
     },
     async giveUp(items, error, attempts) {
-      await settle(items.map(({ id }) => ({ id, channel: name, status: 'failed', attempts, reason: error.code })));
+      const unsettled = await settle(items.map(({ id }) => ({ id, channel: name, status: 'failed', attempts, reason: error.code })));
+      for (const failure of unsettled) if (failure) throw failure;
     },
   });
 }

@@ -1,5 +1,5 @@
 /** Durable jobs of 1..K notifications: group commit, retries, isolation of crashes, partitions. Owner of bullmq. */
-export { type Committed, createGroupCommit, type GroupCommitLimits } from './group-commit.js';
+export { type Committed, createGroupCommit } from './group-commit.js';
 export { partitionOf } from './partitions.js';
 export {
   createStageQueue,
@@ -15,5 +15,6 @@ export {
   toJobs,
 } from './stage.js';
 export { channelStage, renderStage } from './stages.js';
-export { openQueueViews, type QueueCount, type QueueViews } from './views.js';
-export { type Attempt, runStage, type StageWorker, type StageWorkerOptions, type WorkerEvents } from './worker.js';
+export { openQueueViews, type QueueViews } from './views.js';
+export type { Attempt, WorkerEvents } from './work.js';
+export { runStage, type StageWorker, type StageWorkerOptions } from './worker.js';

@@ -29,16 +29,16 @@ export function openLane(
   redis: Redis,
   queue: Queue,
   concurrency: number,
-  processor: (job: Job) => Promise<void>,
+  processor: (job: Job, token: string | undefined) => Promise<void>,
   onError: (error: Error) => void,
 ): Lane {
   const watchdog = new Watchdog(Date.now());
   const start = () => {
     const worker = new Worker(
       queue.name,
-      (job) => {
+      (job, token) => {
         watchdog.started(Date.now());
-        return processor(job);
+        return processor(job, token);
       },
       {
         connection: redis.connection,
@@ -63,7 +63,9 @@ export function openLane(
     async isStuck() {
       if (closed || !watchdog.isDue(Date.now())) return false;
       const { wait = 0, prioritized = 0, active = 0 } = await queue.getJobCounts('wait', 'prioritized', 'active');
-      const advice = watchdog.judge(Date.now(), wait + prioritized, active);
+      // Jobs of a queue that somebody paused wait as they should.
+      const waiting = (await queue.isPaused()) ? 0 : wait + prioritized;
+      const advice = watchdog.judge(Date.now(), waiting, active);
       if (advice === 'replace' && !closed) {
         worker.close(true).catch(onError);
         worker = start();

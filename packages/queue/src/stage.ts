@@ -31,8 +31,8 @@ interface JobData {
 
 /** Bytes of items one job may carry: bounds what one failure repeats and what one command ships. */
 export const JOB_MAX_BYTES = 64 * 1024;
-/** Tries an item gets before it is given up: with full jitter and the ceiling, about four minutes. */
-export const MAX_ATTEMPTS = 10;
+/** Tries an item gets before it is given up: with full jitter and the ceiling, about four minutes, at most eight. */
+export const MAX_ATTEMPTS = 15;
 /** Failed jobs kept to look at and to try again: seven days, in seconds. */
 export const KEEP_FAILED = { age: 7 * 24 * 3600, count: 10_000 };
 /** Entries of BullMQ's event stream per queue; nothing here reads it, and it cannot be switched off. */
@@ -110,8 +110,7 @@ export function createStageQueue<T extends Item>(
     read(jobId, data) {
       const { sealed } = (data ?? {}) as Partial<JobData>;
       if (typeof sealed !== 'string') throw new CarillonError('JOB_UNREADABLE');
-      const items: unknown = JSON.parse(parts.vault.open('job', jobId, sealed));
-      if (!Array.isArray(items) || items.length === 0) throw new CarillonError('JOB_UNREADABLE');
+      const items = parseList(parts.vault.open('job', jobId, sealed));
       return items.map((item) => parse(definition.item, item, 'JOB_UNREADABLE'));
     },
   };
@@ -129,6 +128,22 @@ function jobOptions(jobId: string, priority: Priority, delay: number, attempts: 
     removeOnFail: KEEP_FAILED,
     stackTraceLimit: STACK_TRACES_KEPT,
   };
+}
+
+function parseList(json: string): unknown[] {
+  try {
+    const list: unknown = JSON.parse(json);
+    if (Array.isArray(list) && list.length > 0) return list;
+  } catch {
+    // Its message would quote the text.
+  }
+  throw new CarillonError('JOB_UNREADABLE');
+}
+
+/** The ids of a job's items, which are in clear. */
+export function idsOf(job: Job): string[] {
+  const { ids } = (job.data ?? {}) as Partial<JobData>;
+  return Array.isArray(ids) ? ids.filter((id) => typeof id === 'string') : [];
 }
 
 /** Tries made with the items of a job, in it and before it. */

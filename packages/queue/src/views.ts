@@ -25,6 +25,14 @@ export interface QueueViews {
 
 const STATES = ['wait', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
 
+/** BullMQ keeps delayed jobs under their due time in ms, shifted by 12 bits that number the jobs of one millisecond. */
+const DELAYED_SCORE_UNIT = 2 ** 12;
+
+async function nextDue(redis: Redis, queue: Queue): Promise<number> {
+  const [, score] = await redis.command<string[]>('ZRANGE', queue.toKey('delayed'), 0, 0, 'WITHSCORES');
+  return score === undefined ? Number.POSITIVE_INFINITY : Number(score) / DELAYED_SCORE_UNIT;
+}
+
 /** Opens every queue there is, without working on any. @throws REDIS_UNAVAILABLE */
 export async function openQueueViews(redis: Redis, partitions: number): Promise<QueueViews> {
   const count = await recordPartitions(redis, partitions);
@@ -54,9 +62,7 @@ export async function openQueueViews(redis: Redis, partitions: number): Promise<
               delayed = 0,
             } = await queue.getJobCounts('wait', 'prioritized', 'active', 'delayed');
             if (wait + prioritized + active > 0) return true;
-            if (delayed === 0) return false;
-            const [next] = await queue.getDelayed(0, 0);
-            return next !== undefined && next.timestamp + next.delay <= Date.now();
+            return delayed > 0 && (await nextDue(redis, queue)) <= Date.now();
           }),
       );
       return !busy.includes(true);

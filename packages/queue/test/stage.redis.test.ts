@@ -109,31 +109,83 @@ test('a fault that all items share is retried whole, not item by item', async ()
   await work(async (given, attempt) => {
     calls++;
     expect(attempt.number).toBe(calls);
-    return given.map(() => (calls < 3 ? new CarillonError('REDIS_UNAVAILABLE') : undefined));
+    return given.map(() => (calls < 3 ? new CarillonError('INTERNAL') : undefined));
   });
   await waitFor(async () => calls === 3 && !(await raw.getJob('job')), { what: 'the job to be done' });
   expect(await raw.getJobCountByTypes('completed', 'failed', 'delayed', 'wait', 'prioritized')).toBe(0);
 });
 
 test('gives up after the last attempt', async () => {
-  await queue().add([item('a')].map(pack), { jobId: 'job', tries: 9 });
+  await queue().add([item('a')].map(pack), { jobId: 'job', tries: 14 });
   const givenUp = await work(async () => {
     throw new Error('any');
   });
   await waitFor(async () => (await raw.getFailedCount()) === 1, { what: 'the failed job' });
-  expect(givenUp).toEqual([expect.objectContaining({ code: 'INTERNAL', attempts: 10 })]);
+  expect(givenUp).toEqual([expect.objectContaining({ code: 'INTERNAL', attempts: 15 })]);
 });
 
-test('a job that cannot be opened fails at once and holds up nothing', async () => {
-  await raw.add('x', { v: 1, ids: ['x'], tries: 0, sealed: 'bm9uc2Vuc2U=' }, { jobId: 'broken', priority: 1, attempts: 10 });
+test('while our own Redis is the fault, tries are not spent', async () => {
+  await queue().add([item('a'), item('b')].map(pack), { jobId: 'job', tries: 14 });
+  const numbers: number[] = [];
+  const givenUp = await work(async (given, { number }) => {
+    numbers.push(number);
+    return given.map(() => (numbers.length < 3 ? new CarillonError('QUEUE_FULL', { retryAfter: 20 }) : undefined));
+  });
+  await waitFor(async () => numbers.length === 3 && !(await raw.getJob('job')), { what: 'the job to be done' });
+  expect(numbers).toEqual([15, 15, 15]);
+  expect(givenUp).toEqual([]);
+});
+
+test('a job that is no job fails at once, its items are given up by their ids, and it holds up nothing', async () => {
+  const sealed = vault.seal('job', 'broken', '{"not":"a list');
+  await raw.add('x', { v: 1, ids: ['x', 'y'], tries: 0, sealed }, { jobId: 'broken', priority: 1, attempts: 10 });
   await queue().add([item('good')].map(pack), { jobId: 'good' });
   let done = 0;
-  await work(async (given) => {
+  const givenUp = await work(async (given) => {
     done += given.length;
     return [];
   });
   await waitFor(async () => done === 1 && (await raw.getFailedCount()) === 1, { what: 'one done, one failed' });
-  expect((await raw.getJob('broken'))?.failedReason).toMatch(/^SEAL_BROKEN: /);
+  expect((await raw.getJob('broken'))?.failedReason).toMatch(/^JOB_UNREADABLE: /);
+  expect(givenUp).toEqual([{ ids: ['x', 'y'], code: 'JOB_UNREADABLE', attempts: 1 }]);
+});
+
+test('a job sealed with a key that is not known yet waits for it', async () => {
+  await raw.add('x', { v: 1, ids: ['x'], tries: 0, sealed: 'bm9uc2Vuc2U=' }, { jobId: 'early', attempts: 5, backoff: 60_000 });
+  const givenUp = await work(async () => []);
+  await waitFor(async () => (await raw.getDelayedCount()) === 1, { what: 'the job to be delayed' });
+  expect(givenUp).toEqual([]);
+});
+
+test('what cannot be noted as given up is not given up', async () => {
+  await queue().add([item('a')].map(pack), { jobId: 'job', tries: 14 });
+  let notes = 0;
+  await work(async () => [new CarillonError('RENDER_FAILED')], {
+    giveUp: async () => {
+      if (++notes < 3) throw new CarillonError('QUEUE_FULL', { retryAfter: 20 });
+    },
+  });
+  await waitFor(async () => (await raw.getFailedCount()) === 1, { what: 'the failed job' });
+  expect(notes).toBe(3);
+});
+
+test('one that was given up for killing workers may be tried again', async () => {
+  const quarantine = new Queue('in_app-quarantine', { connection: redis.connection, prefix: redis.keys.queue('in_app-quarantine') });
+  cleanup.push(() => quarantine.close());
+  const stage = createStageQueue({ redis, vault }, definition, 'in_app-quarantine');
+  cleanup.push(() => stage.queue.close());
+  await stage.add([item('killer')].map(pack), { jobId: 'killer', delay: 100 });
+  await redis.command('HSET', `${redis.keys.queue('in_app-quarantine')}:in_app-quarantine:killer`, 'stc', '3');
+  let handled = 0;
+  const givenUp = await work(async () => {
+    handled++;
+    return [];
+  });
+  await waitFor(async () => (await quarantine.getFailedCount()) === 1, { what: 'the job to be given up' });
+  expect(givenUp).toEqual([expect.objectContaining({ code: 'JOB_CRASHED_WORKER' })]);
+  expect(handled).toBe(0);
+  await (await quarantine.getJob('killer'))?.retry('failed');
+  await waitFor(() => handled === 1, { what: 'the second chance' });
 });
 
 test('the urgent go first', async () => {
