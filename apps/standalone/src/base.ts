@@ -4,6 +4,7 @@ import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { embeddedRedis, openDataDir } from '@carillon/embedded';
 import { createInAppChannel, IN_APP_CONCURRENCY } from '@carillon/in-app';
 import { createInbox, type Inbox } from '@carillon/inbox';
+import type { StageWorker } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { runRenderer } from '@carillon/renderer';
 import { CLOSE_DEADLINE, type Config, type ConfigWith, type Deferred, type Log, type Metrics, workerEvents } from '@carillon/service';
@@ -88,19 +89,23 @@ async function complete(config: Config, dataDir: string, defer: Deferred['defer'
   return { config: { ...config, ...generated, ...given, redisUrl } as CompleteConfig, embedded: config.redisUrl === undefined };
 }
 
-/** Starts the renderer and the workers of the channels this process has. They run until closed through `defer`, or by the function returned. */
+/** Starts the renderer and the workers of the channels this process has. They run until the function returned is called. */
 export async function startWorkers(base: Base): Promise<() => Promise<void>> {
   const { vault, templates, config } = base;
   const { redis, deliveries, inbox } = base.forWorkers;
   const common = { redis, vault, deliveries, partitions: config.partitions, events: workerEvents(base) };
-  const renderer = await runRenderer({ ...common, templates });
-  base.defer('renderer', () => renderer.close(WORKER_DEADLINE_MS));
-  const inApp = await runChannel({ ...common, channel: createInAppChannel(inbox), concurrency: IN_APP_CONCURRENCY });
-  base.defer('in-app', () => inApp.close(WORKER_DEADLINE_MS));
-  return async () => {
-    await renderer.close(WORKER_DEADLINE_MS);
-    await inApp.close(WORKER_DEADLINE_MS);
+  const started: StageWorker[] = [];
+  const stop = async () => {
+    await Promise.all(started.map((worker) => worker.close(WORKER_DEADLINE_MS)));
   };
+  try {
+    started.push(await runRenderer({ ...common, templates }));
+    started.push(await runChannel({ ...common, channel: createInAppChannel(inbox), concurrency: IN_APP_CONCURRENCY }));
+    return stop;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 /** The stages `startWorkers` works on. */

@@ -26,6 +26,19 @@ interface Running {
 }
 
 const pageSchema = z.object({ limit: z.number().int().min(1).max(1000), offset: z.number().int().min(0) });
+const isSocket = (value: unknown) =>
+  ['send', 'on'].every((name) => typeof (value as Record<string, unknown> | null)?.[name] === 'function');
+const clientSchema = z.object({ userId: userIdSchema, ws: z.custom(isSocket, 'must be a socket with send and on') });
+
+/** A copy that what the caller does next cannot change; what cannot be copied is refused by who reads it. */
+function snapshot<T>(value: T): T {
+  try {
+    return structuredClone(value);
+  } catch {
+    return value;
+  }
+}
+
 /** Pause between looks at whether the queues are worked off, ms. */
 const IDLE_POLL_MS = 10;
 
@@ -38,6 +51,8 @@ export class NotificationService {
   readonly #dataDir: string;
   readonly #deferred = createDeferred();
   #running: Promise<Running> | undefined;
+  /** What `#running` resolved with. */
+  #ready: Running | undefined;
   #gateway: Promise<Gateway> | undefined;
   #workers: Promise<() => Promise<void>> | undefined;
   #closed = false;
@@ -56,12 +71,16 @@ export class NotificationService {
 
   /** Queues a notification; resolves with its id when Redis has it. For what it throws see `Producer`. */
   async queueNotification(notification: NotificationRequest): Promise<string> {
-    return (await this.#open()).producer.queueNotification(notification);
+    if (this.#ready) return this.#ready.producer.queueNotification(notification);
+    const copy = snapshot(notification);
+    return (await this.#open()).producer.queueNotification(copy);
   }
 
   /** Queues many, each with its own result, in order. */
   async queueNotifications(list: readonly NotificationRequest[]): Promise<QueueResult[]> {
-    return (await this.#open()).producer.queueNotifications(list);
+    if (this.#ready) return this.#ready.producer.queueNotifications(list);
+    const copy = snapshot(list);
+    return (await this.#open()).producer.queueNotifications(copy);
   }
 
   /** Marks one as read. @throws NOTIFICATION_NOT_FOUND for one that is not in this user's inbox */
@@ -90,13 +109,16 @@ export class NotificationService {
     return (await (await this.#open()).base.inbox.head(userId)).unreadCount;
   }
 
-  /** Sends a user's frames to a socket from this moment on. Outbound only: it is neither authenticated nor listened to. */
+  /**
+   * Sends a user's frames to a socket from this moment on. Outbound only: it is neither authenticated nor listened to.
+   *
+   * @throws FIELD_INVALID for what is no socket
+   */
   registerClient(userId: string, ws: AttachableSocket): void {
-    parse(z.object({ userId: userIdSchema }), { userId });
-    void this.gateway().then(
-      (gateway) => gateway.attach(userId, ws),
-      (error) => this.#report(error),
-    );
+    parse(clientSchema, { userId, ws });
+    this.gateway()
+      .then((gateway) => gateway.attach(userId, ws))
+      .catch((error) => this.#report(error));
   }
 
   /** Takes back what `registerClient` added, for one socket or all of the user; closes none. */
@@ -123,7 +145,11 @@ export class NotificationService {
   /** Starts the workers of this process; they run until `close`. Called again, it changes nothing. */
   async start(): Promise<void> {
     this.#workers ??= this.#open()
-      .then(({ base }) => startWorkers(base))
+      .then(async ({ base }) => {
+        const stop = await startWorkers(base);
+        base.defer('workers', stop);
+        return stop;
+      })
       .catch((error) => {
         this.#workers = undefined;
         throw error;
@@ -172,7 +198,8 @@ export class NotificationService {
     });
     const producer = await createProducer({ ...base, partitions: base.config.partitions });
     defer('producer', producer.close);
-    return { base, producer };
+    this.#ready = { base, producer };
+    return this.#ready;
   }
 
   #report(error: unknown): void {

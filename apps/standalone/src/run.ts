@@ -14,7 +14,7 @@ export function runRoles(roles: { api: boolean }, say: Say): Promise<number> {
   return runProcess(roles.api ? 'carillon' : 'worker', { required: [] }, async (parts) => {
     const startedAt = Date.now();
     const base = await openBase({ ...parts, dataDir: defaultDataDir(), say });
-    await startWorkers(base);
+    base.defer('workers', await startWorkers(base));
     const socketPort = await openSockets(base, openGateway(base));
     say(`gateway:  ws://localhost:${socketPort}`);
     if (roles.api) sayApi(base, (await serveApi({ ...base, metrics: parts.metrics, socketUrl: `ws://localhost:${socketPort}` })).url, say);

@@ -47,11 +47,10 @@ export class WebSocketServer {
 /** Holds a socket's frames back until the gateway is there to hear them. */
 function admit(gateway: Promise<Gateway>, socket: Connection): void {
   socket.pause();
-  gateway.then(
-    (open) => {
+  gateway
+    .then((open) => {
       open.accept(socket);
       socket.resume();
-    },
-    () => socket.terminate(),
-  );
+    })
+    .catch(() => socket.terminate());
 }

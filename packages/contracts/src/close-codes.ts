@@ -17,8 +17,3 @@ export const closeCodes = {
 
 /** The name of a reason to close. */
 export type CloseReason = keyof typeof closeCodes;
-
-/** Whether a client closed with this code should reconnect. */
-export function mayReconnect(code: number): boolean {
-  return code < 3500 || code > 3999;
-}

@@ -1,5 +1,5 @@
 -- KEYS per record: idempotency entry. ARGV: number, idempotency window (ms); per record: request hash.
--- Answers per record: 'created' if it is new or its first try may not have reached the queue, 'queued' or 'mismatch'.
+-- Answers per record: 'open' if it is new or its first try may not have reached the queue, 'queued' or 'mismatch'.
 local answers = {}
 for i = 1, tonumber(ARGV[1]) do
   local hash = ARGV[2 + i]
@@ -8,7 +8,7 @@ for i = 1, tonumber(ARGV[1]) do
   elseif known and known ~= hash then answers[i] = 'mismatch'
   else
     redis.call('SET', KEYS[i], hash, 'PX', ARGV[2])
-    answers[i] = 'created'
+    answers[i] = 'open'
   end
 end
 return answers

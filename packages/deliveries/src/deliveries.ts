@@ -63,10 +63,10 @@ export interface Deliveries {
   /** Writes records, each at the latest when its id is told. Writing one again changes nothing. */
   create(records: readonly NewRecord[]): Promise<Outcome<unknown>[]>;
   /**
-   * Claims ids made from idempotency keys before anything else is done with them. `created`: go on; `queued`: the same request was queued
+   * Claims ids made from idempotency keys before anything else is done with them. `open`: go on (it is new, or may never have been queued); `queued`: the same request was queued
    * before, do nothing; `mismatch`: the id was used for another request.
    */
-  claim(claims: readonly Claim[]): Promise<Outcome<'created' | 'queued' | 'mismatch'>[]>;
+  claim(claims: readonly Claim[]): Promise<Outcome<'open' | 'queued' | 'mismatch'>[]>;
   /** Notes that what was claimed is queued, so that a repeat does nothing for 7 days. */
   markQueued(claims: readonly Claim[]): Promise<void>;
   /** Moves deliveries forward. May come before `create` of the same record has; a record that is gone (retention) stays gone. */

@@ -1,3 +1,3 @@
 /** The forward-only record per notification and channel: status and ledger in one. */
 export type * from './deliveries.js';
-export { createDeliveries, IDEMPOTENCY_WINDOW_MS } from './redis-deliveries.js';
+export { createDeliveries } from './redis-deliveries.js';

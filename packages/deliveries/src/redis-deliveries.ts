@@ -1,14 +1,15 @@
 import { CarillonError, type ChannelName, type DeliveryStatus } from '@carillon/contracts';
-import { type Call, loadScript, type Redis } from '@carillon/redis';
+import { type Call, loadScript, type Redis, type Script } from '@carillon/redis';
 import type { Deliveries, Delivery, NewRecord, NotificationRecord } from './deliveries.js';
 import { deliveryRank, rollUp } from './roll-up.js';
 
 /** How long an idempotency key is remembered, ms. */
-export const IDEMPOTENCY_WINDOW_MS = 7 * 24 * 3600 * 1000;
+const IDEMPOTENCY_WINDOW_MS = 7 * 24 * 3600 * 1000;
 
 const createScript = loadScript(new URL('../lua/create.lua', import.meta.url));
 const claimScript = loadScript(new URL('../lua/claim.lua', import.meta.url));
 const noteScript = loadScript(new URL('../lua/note.lua', import.meta.url));
+const noteOnceScript = loadScript(new URL('../lua/note-once.lua', import.meta.url));
 
 /** The first line of a record. */
 type About = Pick<NewRecord, 'userId' | 'templateId' | 'templateVersion' | 'channels' | 'createdAt'>;
@@ -27,9 +28,9 @@ const READ = 'read';
 
 /** Records in Redis, kept for `retention` ms. A record is a text of lines that only grows; see `create.lua`. */
 export function createDeliveries({ redis, retention }: { redis: Redis; retention: number }): Deliveries {
-  const note = (lines: readonly { id: string; line: string }[]) =>
+  const note = (script: Script, lines: readonly { id: string; line: string }[]) =>
     redis.batch(
-      noteScript,
+      script,
       [],
       lines.map(({ id, line }): Call => ({ keys: [redis.keys.delivery(id)], args: [line] })),
     );
@@ -56,6 +57,7 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
     settle(steps) {
       const at = Date.now();
       return note(
+        noteScript,
         steps.map(({ id, channel, status, ...rest }) => {
           const step: Step = { at, ...rest };
           return { id, line: `${channel}:${status} ${JSON.stringify(step)}` };
@@ -63,7 +65,10 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
       );
     },
     async markRead(ids) {
-      const outcomes = await note(ids.map((id) => ({ id, line: READ })));
+      const outcomes = await note(
+        noteOnceScript,
+        ids.map((id) => ({ id, line: READ })),
+      );
       for (const outcome of outcomes) if (!outcome.ok) throw outcome.error;
     },
     async get(id) {

@@ -111,10 +111,20 @@ test('records expire', async () => {
   expect(left).toBeLessThanOrEqual(60_000);
 });
 
+test('reading again and again does not grow a record', async () => {
+  const made = record();
+  await deliveries.create([made]);
+  await deliveries.markRead([made.id]);
+  const length = await redis.command<number>('STRLEN', redis.keys.delivery(made.id));
+  for (let i = 0; i < 10; i++) await deliveries.markRead([made.id]);
+  expect(await redis.command<number>('STRLEN', redis.keys.delivery(made.id))).toBe(length);
+  expect((await deliveries.get(made.id)).status).toBe('read');
+});
+
 test('an idempotency key is claimed once for one request', async () => {
   const claim = { id: randomUUID(), requestHash: 'one' };
-  expect(await deliveries.claim([claim])).toEqual([{ ok: true, value: 'created' }]);
-  expect(await deliveries.claim([claim])).toEqual([{ ok: true, value: 'created' }]);
+  expect(await deliveries.claim([claim])).toEqual([{ ok: true, value: 'open' }]);
+  expect(await deliveries.claim([claim])).toEqual([{ ok: true, value: 'open' }]);
   await deliveries.markQueued([claim]);
   expect(await deliveries.claim([claim])).toEqual([{ ok: true, value: 'queued' }]);
   expect(await deliveries.claim([{ ...claim, requestHash: 'two' }])).toEqual([{ ok: true, value: 'mismatch' }]);

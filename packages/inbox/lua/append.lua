@@ -18,10 +18,7 @@ local function append(user, id, createdAt, sealed)
     end
   end
   -- A key that was empty was gone, and its expiry with it.
-  if first then
-    expire(options, user.items)
-    expire(options, user.index)
-  end
+  if first then expireAll(user, options) end
   upkeep(user, options, head)
 end
 

@@ -29,6 +29,12 @@ local function expire(options, key)
   redis.call('PEXPIRE', key, options.retention + DAY)
 end
 
+-- All keys of a user together, so that none outlives what the others count. The ids of removed items may have to outlive them all.
+local function expireAll(user, options)
+  for _, key in ipairs({ user.items, user.index, user.head, user.log }) do expire(options, key) end
+  redis.call('PEXPIRE', user.gone, math.max(options.retention, options.rememberFor) + DAY)
+end
+
 -- Where the user's log stands: epoch, offset, unread. The log gets its identity when there is none.
 local function headOf(user, options)
   local stored = redis.call('HMGET', user.head, 'epoch', 'offset', 'unread', 'upkeep')
@@ -60,7 +66,8 @@ local function remove(user, options, head, id)
   redis.call('ZREM', user.index, id)
   if not value then return end
   redis.call('HDEL', user.items, id)
-  if redis.call('ZADD', user.gone, options.now, id) == 1 and redis.call('ZCARD', user.gone) == 1 then expire(options, user.gone) end
+  redis.call('ZADD', user.gone, options.now, id)
+  if redis.call('ZCARD', user.gone) == 1 then expireAll(user, options) end
   local state, read = string.match(value, '^(%d+,(%d+),%d+,%d+)|')
   if read == '0' then head.unread = head.unread - 1 end
   record(user, options, head, 'deleted', id, state, '', value)
@@ -73,5 +80,5 @@ local function upkeep(user, options, head)
   local old = redis.call('ZRANGEBYSCORE', user.index, '-inf', '(' .. (options.now - options.retention))
   for _, id in ipairs(old) do remove(user, options, head, id) end
   redis.call('ZREMRANGEBYSCORE', user.gone, '-inf', '(' .. (options.now - options.rememberFor))
-  for _, key in ipairs({ user.items, user.index, user.gone, user.head, user.log }) do expire(options, key) end
+  expireAll(user, options)
 end

@@ -13,7 +13,7 @@ export interface InboxLimits {
   readonly retention: number;
 }
 
-/** Log entries kept per user: what a client may miss and still catch up without reading its list again. */
+/** Log entries kept per user, or a few more: what a client may miss and still catch up without reading its list again. */
 export const LOG_MAX_ENTRIES = 500;
 /** Sealed bytes one catch-up may have; above, a snapshot is cheaper than the replay. */
 const REPLAY_MAX_BYTES = 512 * 1024;

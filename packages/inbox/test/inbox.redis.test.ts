@@ -98,6 +98,28 @@ describe('in Redis', () => {
     for (const key of keys) expect([key, (await redis.command<number>('PTTL', key)) > 0]).toEqual([key, true]);
   });
 
+  test('ids of removed items are remembered longer than the items', async () => {
+    const inbox = createInbox({ redis, vault, limits: { maxItems: 1, retention: 3600_000 } });
+    await inbox.append([testItem('forgetful'), testItem('forgetful', { createdAt: Date.now() + 1 })]);
+    expect(await redis.command<number>('PTTL', redis.keys.inbox('forgetful')[2])).toBeGreaterThan(30 * 24 * 3600_000);
+    expect(await redis.command<number>('PTTL', redis.keys.inbox('forgetful')[0])).toBeLessThan(26 * 3600_000);
+  });
+
+  test('who could not be told what was read is told again', async () => {
+    const told: (readonly string[])[] = [];
+    const onRead = async (ids: readonly string[]) => {
+      told.push(ids);
+      if (told.length === 1) throw new Error('Redis went away');
+    };
+    const inbox = createInbox({ redis, vault, limits: { maxItems: 10, retention: 1e9 }, onRead });
+    const items = [testItem('told'), testItem('told')];
+    await inbox.append(items);
+    await expect(inbox.markAllAsRead('told')).rejects.toThrow();
+    await inbox.markAllAsRead('told');
+    expect(told.map((ids) => [...ids].sort())).toEqual([items.map(({ id }) => id).sort(), items.map(({ id }) => id).sort()]);
+    expect((await inbox.head('told')).offset).toBe(3);
+  });
+
   test('a body under a lost key is shown empty and harms no other', async () => {
     const inbox = createInbox({ redis, vault, limits: { maxItems: 10, retention: 1e9 } });
     await inbox.append([testItem('locked')]);

@@ -67,6 +67,7 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
   const queueAs = async (caller: string, request: NotificationRequest): Promise<string> => {
     if (closed) throw new CarillonError('SERVICE_CLOSED');
     const { accepted, bytes } = await accept(parts.templates, secret, caller, request);
+    if (closed) throw new CarillonError('SERVICE_CLOSED');
     const { userId, priority } = accepted.packed.item;
     const lane = `${partitionOf(userId, parts.partitions)} ${priority}`;
     const result = await commits.add(lane, accepted, bytes);
@@ -107,7 +108,8 @@ async function accept(
   input: NotificationRequest,
 ): Promise<{ accepted: Accepted; bytes: number }> {
   const request = parse(notificationRequestSchema, input);
-  const { idempotencyKey, ...body } = request;
+  // A copy, taken before anything is awaited: the caller may use its object for the next request.
+  const { idempotencyKey, ...body } = { ...request, data: JSON.parse(JSON.stringify(request.data)) as typeof request.data };
   const { definition, version, check } = await templates.current(body.templateId).catch((error) => {
     throw unavailable(error);
   });
@@ -167,7 +169,7 @@ async function commit(
     deliveries.create(fresh.map(({ record }) => record)),
   ]);
   // Should this be lost, a repeat queues the same id again, and every stage knows an id it has done.
-  if (!failure) await deliveries.markQueued(claimsOf(fresh)).catch(() => {});
+  if (!failure) await deliveries.markQueued(claimsOf(fresh.filter((_, i) => written[i]?.ok))).catch(() => {});
   fresh.forEach((entry, i) => {
     const { id } = entry.record;
     const outcome = written[i];

@@ -89,6 +89,21 @@ test('callers that come together leave in few jobs, each with its own id', async
   ).toEqual([...ids].sort());
 });
 
+test('a caller may use its object again at once', async () => {
+  const data = { name: '' };
+  const ids = ['ann', 'bob', 'eve'].map((name) => {
+    data.name = name;
+    return producer.queueNotification(request({ userId: name, data }));
+  });
+  await Promise.all(ids);
+  const items = (await queued()).flat();
+  expect(items.map(({ userId, data: { name } }) => [userId, name]).sort()).toEqual([
+    ['ann', 'ann'],
+    ['bob', 'bob'],
+    ['eve', 'eve'],
+  ]);
+});
+
 test('priorities do not share a job', async () => {
   await Promise.all([
     producer.queueNotification(request({ priority: 'urgent' })),

@@ -21,6 +21,8 @@ export type Temper = 'prompt' | 'patient';
 const RECONNECT_CEILING_MS = 1000;
 /** How long a prompt command may go unanswered, in ms, before it counts as lost. */
 const COMMAND_TIMEOUT_MS = 5000;
+/** Tries of one command on a cluster whose nodes change: with 250 ms between them, an hour. */
+const PATIENT_REDIRECTIONS = 4 * 3600;
 /** How long the first connection may take, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -76,6 +78,8 @@ export function createClient(urls: string[], cluster: boolean, temper: Temper): 
     enableAutoPipelining: true,
     shardedSubscribers: true,
     slotsRefreshInterval: 30_000,
+    // A fail-over takes seconds; whoever is patient waits for it.
+    ...(temper === 'patient' && { maxRedirections: PATIENT_REDIRECTIONS, retryDelayOnFailover: 250, retryDelayOnClusterDown: 250 }),
     // A certificate names the host, not the address a node announces of itself.
     ...(credentials.tls && { dnsLookup: (address: string, done: (error: null, address: string) => void) => done(null, address) }),
     redisOptions: { ...credentials, ...clientOptions(temper) },

@@ -45,7 +45,7 @@ export function createKeys(prefix: string) {
       ] as const;
     },
     inboxChannel: (userId: string) => `${prefix}inbox:{${encodeTag(userId)}}`,
-    /** Hash: one notification's record. */
+    /** String: one notification's record, a text of lines. */
     delivery: (id: string) => `${prefix}delivery:{d${shard(id)}}:${id}`,
     /** String: what an idempotency key was first used for. */
     idempotency: (id: string) => `${prefix}idempotency:{d${shard(id)}}:${id}`,

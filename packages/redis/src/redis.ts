@@ -164,7 +164,10 @@ async function createSubscriber(client: Client, cluster: boolean): Promise<Subsc
     for (const listener of gapListeners) listener();
   };
   // On a cluster the subscriber connections are the library's own; it tells of their loss only in part, so owners also check positions by time.
-  client.on('ready', reportGap);
+  // The answer to a ping comes behind those to the channels subscribed anew: from then on nothing is missed.
+  client.on('ready', () => {
+    client.ping().then(reportGap, () => {});
+  });
   client.on('+node', reportGap);
   const sharded = client as Cluster;
   return {

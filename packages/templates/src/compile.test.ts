@@ -62,6 +62,8 @@ describe('checking data', () => {
     ['{{^list}}{{a}}{{/list}}', { list: [] }, 'data.a'],
     ['{{#nick}}Hi {{nick}}{{/nick}}', { nick: 'Al' }, undefined],
     ['{{a}}{{b}}{{c}}', { a: 'x', b: 0, c: false }, undefined],
+    ['{{#tags}}{{.}} for {{name}}{{/tags}}', { tags: ['a', 'b'], name: 'x' }, undefined],
+    ['{{#tags}}{{.}} for {{name}}{{/tags}}', { tags: ['a', 'b'] }, 'data.name'],
     ['no tags', {}, undefined],
   ])('%s with %j', (body, data, field) => {
     expect(check(body, data)).toEqual(field === undefined ? undefined : ['TEMPLATE_DATA_MISSING', field]);
@@ -75,6 +77,12 @@ describe('checking data', () => {
     expect(check('x', { a: value }, 'Hello {{a}}')).toEqual(['TEMPLATE_DATA_INVALID', 'data.a']);
     expect(check('{{a}}', { a: value })).toBeUndefined();
   });
+});
+
+test('a title may not grow without bound', () => {
+  const compiled = compile(template('b', 'Hello {{a}}'));
+  compiled.check({ a: 'x'.repeat(900) });
+  expect(fault(() => compiled.check({ a: 'x'.repeat(1000) }))).toEqual(['TEMPLATE_DATA_INVALID', 'data']);
 });
 
 describe('rendering', () => {
@@ -113,6 +121,11 @@ describe('rendering', () => {
 
   test('a line break never reaches a one-line field, even unchecked', () => {
     expect(fault(() => compile(template('b', 'Hi {{a}}')).render(line, { a: 'x\ny' }))).toEqual(['RENDER_FAILED', undefined]);
+  });
+
+  test('the bound counts text once, however deep it stands', () => {
+    const deep = `${'{{#a}}'.repeat(5)}{{b}}${'{{/a}}'.repeat(5)}`;
+    expect(render(deep, { a: true, b: 'x'.repeat(100_000) })).toHaveLength(100_000);
   });
 
   test('a list that blows up a section is stopped', () => {

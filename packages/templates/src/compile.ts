@@ -8,6 +8,8 @@ type Token = [type: string, name: string, start: number, end: number, inner?: To
 
 /** Sections within sections: deeper ones have overflowed the stack of the renderer. */
 const MAX_DEPTH = 20;
+/** Characters a one-line field may have once rendered: more is cut by every mail client and lock screen, and bloats every frame. */
+const MAX_LINE = 1000;
 /** Characters one rendered field may have. A list in the data may repeat a section many times; this bounds what that costs. */
 const MAX_RENDERED = 128 * 1024;
 /** Names that reach past data into the language. */
@@ -61,8 +63,15 @@ class BoundedWriter extends Mustache.Writer {
     return this.renderTokens(parsed.tokens as never, new Scope(data), undefined, parsed.source, { escape: toText });
   }
 
-  override renderTokens(...args: Parameters<Mustache.Writer['renderTokens']>): string {
-    const text = super.renderTokens(...args);
+  override rawValue(token: string[]): string {
+    return this.#count(super.rawValue(token));
+  }
+
+  override escapedValue(...args: Parameters<Mustache.Writer['escapedValue']>): string {
+    return this.#count(super.escapedValue(...args) ?? '');
+  }
+
+  #count(text: string): string {
     this.#written += text.length;
     if (this.#written > MAX_RENDERED) throw new CarillonError('RENDER_FAILED', { message: 'The rendered text is too long.' });
     return text;
@@ -111,7 +120,10 @@ function checkData(tokens: Token[], scope: unknown, item: unknown, path: string,
     else if (type === '^') {
       if (!value || (Array.isArray(value) && value.length === 0)) checkData(inner ?? [], scope, item, path, singleLine);
     } else if (Array.isArray(value)) {
-      for (const [i, entry] of value.entries()) checkData(inner ?? [], entry, entry, `${field}.${i}`, singleLine);
+      for (const [i, entry] of value.entries()) {
+        const own = typeof entry === 'object' && entry !== null;
+        checkData(inner ?? [], own ? entry : scope, entry, own ? `${field}.${i}` : path, singleLine);
+      }
     } else if (typeof value === 'object' && value !== null) checkData(inner ?? [], value, value, field, singleLine);
     else if (value) checkData(inner ?? [], scope, value, path, singleLine);
   }
@@ -157,6 +169,12 @@ export function compile(definition: Template): CompiledTemplate {
     check(data) {
       checkData(parts.title.tokens, data, data, 'data', true);
       checkData(parts.body.tokens, data, data, 'data', false);
+      if (writer.write(parts.title, data, asText).length > MAX_LINE) {
+        throw new CarillonError('TEMPLATE_DATA_INVALID', {
+          field: 'data',
+          message: `data: makes the title longer than ${MAX_LINE} characters`,
+        });
+      }
     },
     render(content, data) {
       const rendered: Record<string, string> = {};

@@ -66,14 +66,16 @@ export async function createTemplates(redis: Redis): Promise<Templates> {
 
   return {
     async register(definition) {
-      const template = parse(templateSchema, definition);
+      // As it will be stored: fields that are explicitly undefined are not there.
+      const template = JSON.parse(JSON.stringify(parse(templateSchema, definition))) as Template;
       const compiled = compile(template);
-      await redis.command('SADD', redis.keys.templateIds, template.id);
       const changed = await redis.run<number>(registerScript, {
         keys: [redis.keys.template(template.id)],
         args: [compiled.version, JSON.stringify(template), Date.now(), KEEP_SUPERSEDED_MS],
       });
-      if (changed === 1) await announce(template.id);
+      await redis.command('SADD', redis.keys.templateIds, template.id);
+      // Also when nothing changed: an earlier try may have got only so far.
+      await announce(template.id);
       forget(template.id);
       return { id: template.id, version: compiled.version, changed: changed === 1 };
     },
@@ -98,9 +100,9 @@ export async function createTemplates(redis: Redis): Promise<Templates> {
     async remove(id) {
       const removed = await redis.run<number>(removeScript, { keys: [redis.keys.template(id)], args: [Date.now()] });
       forget(id);
-      if (removed === 0) throw notFound(id);
       await redis.command('SREM', redis.keys.templateIds, id);
       await announce(id);
+      if (removed === 0) throw notFound(id);
     },
     close: () => subscriber.close(),
   };

@@ -63,6 +63,12 @@ describe.each(Object.entries(places))('on %s', (_name, start) => {
     await expect(here.remove('kept')).rejects.toMatchObject({ code: 'TEMPLATE_NOT_FOUND' });
   });
 
+  test('a field that is explicitly undefined is not there', async () => {
+    const { version } = await here.register({ ...definition('undefined', 'b'), priority: undefined });
+    expect((await elsewhere.version('undefined', version)).version).toBe(version);
+    expect(await here.register(definition('undefined', 'b'))).toEqual({ id: 'undefined', version, changed: false });
+  });
+
   test('going back to earlier content makes its version current again', async () => {
     const { version } = await here.register(definition('back', 'one'));
     await here.register(definition('back', 'two'));
