@@ -2,7 +2,7 @@ import { CarillonError, type ClientFrame, type CloseReason, type ServerFrame, to
 import type { Head, InboxPage, Resumption } from '@carillon/inbox';
 import type { WebSocket } from 'ws';
 import { Cursor } from './cursor.js';
-import { changeFrame, countFrame, encode, pageFrame, readFrame } from './frames.js';
+import { changeFrame, countFrame, encode, errorFrame, pageFrame, readFrame } from './frames.js';
 import { type GatewayContext, Link } from './link.js';
 import { PAGE_DEFAULT, RETRY_AFTER_MS } from './parts.js';
 
@@ -77,7 +77,7 @@ export class Connection {
 
   #sendError(error: CarillonError, requestId: RequestId): void {
     this.#context.parts.metrics.connectionError(error.code);
-    this.#send({ type: 'error', error: error.message, code: error.code }, requestId);
+    this.#send(errorFrame(error), requestId);
   }
 
   #fault(thrown: unknown, requestId: RequestId): void {

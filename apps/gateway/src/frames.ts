@@ -43,6 +43,11 @@ export function encode(frame: ServerFrame, requestId?: RequestId): Buffer {
   return Buffer.from(JSON.stringify(requestId === undefined ? frame : { ...frame, requestId }));
 }
 
+/** The frame that tells an error. */
+export function errorFrame(error: CarillonError): ServerFrame {
+  return { type: 'error', error: error.message, code: error.code };
+}
+
 /** The frame of a change. */
 export function changeFrame(change: InboxChange): ServerFrame {
   const { offset, unreadCount } = change;

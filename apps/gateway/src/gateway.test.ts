@@ -401,6 +401,22 @@ describe('announcements', () => {
   });
 });
 
+/** The first two frames a server sent, once both are there; each has a payload of less than 64 KiB. */
+function twoFrames(bytes: Buffer): [{ opcode: number; payload: Buffer }, { opcode: number; payload: Buffer }] | undefined {
+  const frames: { opcode: number; payload: Buffer }[] = [];
+  let at = 0;
+  while (frames.length < 2) {
+    if (bytes.length < at + 4) return undefined;
+    const short = (bytes[at + 1] as number) & 0x7f;
+    const start = at + (short === 126 ? 4 : 2);
+    const end = start + (short === 126 ? bytes.readUInt16BE(at + 2) : short);
+    if (bytes.length < end) return undefined;
+    frames.push({ opcode: (bytes[at] as number) & 0x0f, payload: bytes.subarray(start, end) });
+    at = end;
+  }
+  return frames as [{ opcode: number; payload: Buffer }, { opcode: number; payload: Buffer }];
+}
+
 describe('a socket', () => {
   /** A client by hand, that can stop reading. */
   async function rawClient(url: string, first: string) {
@@ -523,10 +539,13 @@ describe('a socket', () => {
     socket.write(bytes);
     if (name.startsWith('half')) socket.destroy();
     else {
-      await waitFor(() => Buffer.concat(received).length >= 4, { what: 'the close frame' });
-      const answer = Buffer.concat(received);
-      expect(answer[0]).toBe(0x88);
-      expect(answer.readUInt16BE(2)).toBe(3501);
+      const [told, close] = await waitFor(() => twoFrames(Buffer.concat(received)), { what: 'an error and the close' });
+      expect(JSON.parse(String(told.payload))).toMatchObject({
+        type: 'error',
+        code: name.includes('2^63') ? 'PAYLOAD_TOO_LARGE' : 'BAD_MESSAGE',
+      });
+      expect(close.opcode).toBe(8);
+      expect(close.payload.readUInt16BE(0)).toBe(3501);
     }
     await ended;
     await waitFor(() => gateway.connections() === 1, { what: 'the bad one to be forgotten' });

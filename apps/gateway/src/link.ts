@@ -1,5 +1,6 @@
-import { type CloseReason, closeCodes, FRAME_MAX_BYTES } from '@carillon/contracts';
+import { CarillonError, type CloseReason, closeCodes, FRAME_MAX_BYTES } from '@carillon/contracts';
 import type { RawData, WebSocket } from 'ws';
+import { encode, errorFrame } from './frames.js';
 import type { Hub } from './hub.js';
 import { Outbox, type Pace } from './outbox.js';
 import type { GatewayOptions, GatewayParts } from './parts.js';
@@ -108,8 +109,10 @@ export class Link {
   #receive(data: RawData, isBinary: boolean): void {
     if (this.isClosing) return;
     // Our own server refuses larger ones as they come in, a lent one may not.
-    if (sizeOf(data) > FRAME_MAX_BYTES) this.close('BAD_PROTOCOL');
-    else this.#listener.message(isBinary ? undefined : textOf(data));
+    if (sizeOf(data) > FRAME_MAX_BYTES) {
+      this.push(encode(errorFrame(new CarillonError('PAYLOAD_TOO_LARGE'))), true);
+      this.close('BAD_PROTOCOL');
+    } else this.#listener.message(isBinary ? undefined : textOf(data));
   }
 
   #beatIn(ms: number): void {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CarillonError, closeCodes, FRAME_MAX_BYTES } from '@carillon/contracts';
 import { WebSocket, WebSocketServer } from 'ws';
+import { encode, errorFrame } from './frames.js';
 import type { Gateway } from './gateway.js';
 
 /** Where a gateway listens. */
@@ -22,6 +23,8 @@ export interface ListenOptions {
 
 /** Codes by which ws refuses what it cannot read (RFC 6455 section 7.4.1): protocol error, not UTF-8, policy (too many parts), too big. */
 const unreadable = new Set([1002, 1007, 1008, 1009]);
+/** The one of them for a message over `maxPayload`. */
+const TOO_BIG = 1009;
 /** Milliseconds a client has to send its request; without it half-sent requests would hold sockets for minutes. */
 const REQUEST_WITHIN_MS = 10_000;
 /** Seconds a client should stay away that came while we close. */
@@ -31,8 +34,13 @@ const RETRY_AFTER_SECONDS = 1;
 class GatewaySocket extends WebSocket {
   override close(code?: number, data?: string | Buffer): void {
     // ws gives a reason whenever it answers the client's own close, and none when it refuses a frame.
-    if (code !== undefined && data === undefined && unreadable.has(code)) super.close(...closeCodes.BAD_PROTOCOL);
-    else super.close(code, data);
+    if (code === undefined || data !== undefined || !unreadable.has(code)) {
+      super.close(code, data);
+      return;
+    }
+    const error = new CarillonError(code === TOO_BIG ? 'PAYLOAD_TOO_LARGE' : 'BAD_MESSAGE');
+    if (this.readyState === WebSocket.OPEN) this.send(encode(errorFrame(error)), { binary: false });
+    super.close(...closeCodes.BAD_PROTOCOL);
   }
 }
 

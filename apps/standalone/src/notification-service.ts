@@ -54,6 +54,8 @@ export class NotificationService {
   /** What `#running` resolved with. */
   #ready: Running | undefined;
   #gateway: Promise<Gateway> | undefined;
+  /** Sockets registered before there was a gateway. */
+  #attaching: Promise<unknown> | undefined;
   #workers: Promise<() => Promise<void>> | undefined;
   #closed = false;
 
@@ -116,9 +118,11 @@ export class NotificationService {
    */
   registerClient(userId: string, ws: AttachableSocket): void {
     parse(clientSchema, { userId, ws });
-    this.gateway()
+    const attaching = this.gateway()
       .then((gateway) => gateway.attach(userId, ws))
       .catch((error) => this.#report(error));
+    // While the service is still opening, what is called next waits for its turn behind this.
+    if (!this.#ready) this.#attaching = Promise.all([this.#attaching, attaching]);
   }
 
   /** Takes back what `registerClient` added, for one socket or all of the user; closes none. */
@@ -144,6 +148,7 @@ export class NotificationService {
 
   /** Starts the workers of this process; they run until `close`. Called again, it changes nothing. */
   async start(): Promise<void> {
+    if (this.#closed) throw new CarillonError('SERVICE_CLOSED');
     this.#workers ??= this.#open()
       .then(async ({ base }) => {
         const stop = await startWorkers(base);
@@ -160,13 +165,14 @@ export class NotificationService {
   /** Finishes what is under way and closes everything this service opened. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#ready = undefined;
     const failures = await this.#deferred.close();
     for (const { error } of failures) this.#report(error);
   }
 
   /** The gateway of this service, for `WebSocketServer`. */
   gateway(): Promise<Gateway> {
-    this.#gateway ??= this.#open()
+    this.#gateway ??= this.#opening()
       .then(({ base }) => openGateway(base))
       .catch((error) => {
         this.#gateway = undefined;
@@ -175,7 +181,14 @@ export class NotificationService {
     return this.#gateway;
   }
 
-  #open(): Promise<Running> {
+  /** Opens what is not open, after the sockets that were registered meanwhile. */
+  async #open(): Promise<Running> {
+    const running = await this.#opening();
+    if (this.#attaching) await this.#attaching;
+    return running;
+  }
+
+  #opening(): Promise<Running> {
     if (this.#closed) return Promise.reject(new CarillonError('SERVICE_CLOSED'));
     this.#running ??= this.#build().catch((error) => {
       // The next call tries again: Redis may be back by then.

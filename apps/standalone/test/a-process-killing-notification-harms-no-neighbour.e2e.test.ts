@@ -28,9 +28,8 @@ test('one that kills its worker every time is singled out and given up; all othe
     if (i === killerAt) killer = result.id;
     else acknowledged.add(requests[i]?.userId as string, result.id);
   });
-  // Before the worker starts, so that all share one job.
-  const jobs = stores.views.queues.find(({ name }) => name === 'in_app-0');
-  await waitFor(async () => (await jobs?.getJobCounts('prioritized'))?.prioritized === 1, { what: 'the batch to be rendered' });
+  // Before the worker starts, so that they wait in as few jobs as may be.
+  await waitFor(() => stores.views.idle(['render']), { what: 'the batch to be rendered' });
 
   let deaths = 0;
   let worker: SpawnedProcess | undefined;
@@ -68,6 +67,7 @@ test('one that kills its worker every time is singled out and given up; all othe
     { what: 'the failed job' },
   );
   expect(failed.map(({ data, failedReason }) => [data.ids, failedReason?.split(':')[0]])).toEqual([[[killer], 'JOB_CRASHED_WORKER']]);
+  const jobs = stores.views.queues.find(({ name }) => name === 'in_app-0');
   expect(await jobs?.getFailed()).toEqual([]);
 
   await waitFor(() => acknowledged.hasArrived(stores.inbox), { timeout: 30_000, what: 'all others' });

@@ -361,3 +361,40 @@ test('wrong options are told all together, by name and without their values', ()
     expect(message).not.toContain('secret');
   }
 });
+
+test('the very first registration of a service hears what is changed right after it', async () => {
+  const { service, place } = await start();
+  const id = await service.queueNotification(greet('early', 'x'));
+  await service.processQueue();
+  for (let round = 0; round < 5; round++) {
+    const fresh = createService(place);
+    later(() => fresh.close());
+    const { socket, frames } = socketOf();
+    fresh.registerClient('early', socket);
+    await (round === 0 ? fresh.markAsRead('early', id) : fresh.queueNotification(greet('early', `${round}`)));
+    if (round > 0) await fresh.processQueue();
+    await waitFor(() => frames.some(({ event }) => event === (round === 0 ? 'read' : 'new')), { what: `the change of round ${round}` });
+  }
+});
+
+test('what is no socket cannot be registered', async () => {
+  const { service } = await start();
+  for (const no of [null, undefined, {}, { send: () => {} }, 'socket']) {
+    expect(() => service.registerClient('ann', no as never)).toThrow(failure('FIELD_INVALID', 'ws'));
+  }
+});
+
+test('a caller may use its object again at once, also before the service is open', async () => {
+  const { place } = await start();
+  const fresh = createService(place);
+  later(() => fresh.close());
+  const data = { name: '' };
+  const queued = ['ann1', 'bob1', 'eve1'].map((name) => {
+    data.name = name;
+    return fresh.queueNotification({ userId: name, templateId: hello.id, data });
+  });
+  await Promise.all(queued);
+  await fresh.processQueue();
+  for (const name of ['ann1', 'bob1', 'eve1'])
+    expect((await fresh.getNotifications(name)).map(({ data: { name } }) => name)).toEqual([name]);
+});

@@ -67,6 +67,8 @@ export interface Deliveries {
    * before, do nothing; `mismatch`: the id was used for another request.
    */
   claim(claims: readonly Claim[]): Promise<Outcome<'open' | 'queued' | 'mismatch'>[]>;
+  /** Whether the same request was queued before under this id. */
+  wasQueued(claim: Claim): Promise<boolean>;
   /** Notes that what was claimed is queued, so that a repeat does nothing for 7 days. */
   markQueued(claims: readonly Claim[]): Promise<void>;
   /** Moves deliveries forward. May come before `create` of the same record has; a record that is gone (retention) stays gone. */

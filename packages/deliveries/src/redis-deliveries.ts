@@ -47,6 +47,9 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
         [IDEMPOTENCY_WINDOW_MS],
         claims.map(({ id, requestHash }): Call => ({ keys: [redis.keys.idempotency(id)], args: [requestHash] })),
       ),
+    async wasQueued({ id, requestHash }) {
+      return (await redis.command<string | null>('GET', redis.keys.idempotency(id))) === `${requestHash}:queued`;
+    },
     async markQueued(claims) {
       await Promise.all(
         claims.map(({ id, requestHash }) =>

@@ -73,9 +73,9 @@ local function remove(user, options, head, id)
   record(user, options, head, 'deleted', id, state, '', value)
 end
 
--- Once an hour for a user in use: what is too old goes, ids long gone are forgotten, and the keys live on.
+-- Once an hour for a user in use, or ten times per retention where that is short: what is too old goes, ids long gone are forgotten, and the keys live on.
 local function upkeep(user, options, head)
-  if options.now < head.upkeep + HOUR then return end
+  if options.now < head.upkeep + math.min(HOUR, options.retention / 10) then return end
   redis.call('HSET', user.head, 'upkeep', options.now)
   local old = redis.call('ZRANGEBYSCORE', user.index, '-inf', '(' .. (options.now - options.retention))
   for _, id in ipairs(old) do remove(user, options, head, id) end

@@ -27,6 +27,7 @@ import { type Redis, redisError, replyCode } from '@carillon/redis';
 import type { Templates } from '@carillon/templates';
 import { keyedHash, type Vault } from '@carillon/vault';
 import { v7 as uuidv7 } from 'uuid';
+import type { z } from 'zod';
 import type { Producer, QueueResult } from './producer.js';
 
 /** Jobs of one partition and priority on their way to Redis at once: enough to hide the round trip, few enough that callers gather. */
@@ -66,11 +67,12 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
 
   const queueAs = async (caller: string, request: NotificationRequest): Promise<string> => {
     if (closed) throw new CarillonError('SERVICE_CLOSED');
-    const { accepted, bytes } = await accept(parts.templates, secret, caller, request);
+    const asked = read(secret, caller, request);
+    const accepted = await accept(parts, asked);
+    if (accepted === undefined) return asked.id;
     if (closed) throw new CarillonError('SERVICE_CLOSED');
-    const { userId, priority } = accepted.packed.item;
-    const lane = `${partitionOf(userId, parts.partitions)} ${priority}`;
-    const result = await commits.add(lane, accepted, bytes);
+    const { item, json } = accepted.packed;
+    const result = await commits.add(`${partitionOf(item.userId, parts.partitions)} ${item.priority}`, accepted, Buffer.byteLength(json));
     if (!result.ok) throw result.error;
     return result.value;
   };
@@ -100,47 +102,60 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
   };
 }
 
-/** Reads a request and decides all that can be decided before Redis is asked: template version, channels, id. */
-async function accept(
-  templates: Templates,
-  secret: Buffer,
-  caller: string,
-  input: NotificationRequest,
-): Promise<{ accepted: Accepted; bytes: number }> {
-  const request = parse(notificationRequestSchema, input);
-  // A copy, taken before anything is awaited: the caller may use its object for the next request.
-  const { idempotencyKey, ...body } = { ...request, data: JSON.parse(JSON.stringify(request.data)) as typeof request.data };
-  const { definition, version, check } = await templates.current(body.templateId).catch((error) => {
-    throw unavailable(error);
-  });
+/** A request, read and copied, with the id it will have. */
+interface Asked {
+  readonly id: string;
+  readonly body: Omit<z.output<typeof notificationRequestSchema>, 'idempotencyKey'>;
+  /** Hash of the request, if its id comes from an idempotency key. */
+  readonly requestHash: string | undefined;
+}
+
+/** Reads a request before anything is awaited, and copies it: the caller may use its object for the next one. */
+function read(secret: Buffer, caller: string, input: NotificationRequest): Asked {
+  const { idempotencyKey, data, ...rest } = parse(notificationRequestSchema, input);
+  const json = JSON.stringify(data);
+  if (Buffer.byteLength(json) > DATA_MAX_BYTES) {
+    throw new CarillonError('FIELD_INVALID', { field: 'data', message: `data: must be at most ${DATA_MAX_BYTES} bytes of JSON` });
+  }
+  const body = { ...rest, data: JSON.parse(json) as typeof data };
+  if (idempotencyKey === undefined) return { id: newId(), body, requestHash: undefined };
+  const requestHash = keyedHash(secret, 'request', canonical(body)).toString('base64url');
+  return { id: keyedId(secret, caller, idempotencyKey), body, requestHash };
+}
+
+/**
+ * Decides what can be decided before the queue is asked: template version, channels, priority. Undefined for what was queued before
+ * under the same key, whatever has become of its template since.
+ */
+async function accept({ templates, deliveries }: ProducerParts, asked: Asked): Promise<Accepted | undefined> {
+  try {
+    return await prepare(templates, asked);
+  } catch (thrown) {
+    const { id, requestHash } = asked;
+    if (requestHash !== undefined && (await deliveries.wasQueued({ id, requestHash }).catch(() => false))) return undefined;
+    throw unavailable(thrown);
+  }
+}
+
+async function prepare(templates: Templates, { id, body, requestHash }: Asked): Promise<Accepted> {
+  const { definition, version, check } = await templates.current(body.templateId);
   check(body.data);
   const channels = allowedChannels(body.channels, definition.channels);
-  const id = idempotencyKey === undefined ? newId() : keyedId(secret, caller, idempotencyKey);
   const createdAt = Date.now();
   const category = body.category ?? definition.category;
+  const { userId, templateId } = body;
+  const priority = body.priority ?? definition.priority ?? 'normal';
   const item: RenderItem = {
     ...body,
     id,
     templateVersion: version,
     channels,
-    priority: body.priority ?? definition.priority ?? 'normal',
+    priority,
     ...(category !== undefined && { category }),
     createdAt,
   };
-  const record: NewRecord = {
-    id,
-    userId: body.userId,
-    templateId: body.templateId,
-    templateVersion: version,
-    channels,
-    createdAt,
-  };
-  const requestHash = idempotencyKey === undefined ? undefined : keyedHash(secret, 'request', canonical(body)).toString('base64url');
-  const packed = pack(item);
-  const bytes = Buffer.byteLength(packed.json);
-  if (bytes > DATA_MAX_BYTES && Buffer.byteLength(JSON.stringify(body.data)) > DATA_MAX_BYTES)
-    throw new CarillonError('FIELD_INVALID', { field: 'data', message: `data: must be at most ${DATA_MAX_BYTES} bytes of JSON` });
-  return { accepted: { packed, record, requestHash }, bytes };
+  const record: NewRecord = { id, userId, templateId, templateVersion: version, channels, createdAt };
+  return { packed: pack(item), record, requestHash };
 }
 
 function allowedChannels(wanted: ChannelName[] | undefined, offered: ChannelName[]): ChannelName[] {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
-import { createProducer, type Producer } from '@carillon/producer';
+import { connectProducer, createProducer, type Producer } from '@carillon/producer';
 import { createStageQueue, queueName, renderStage } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { createTemplates, type Templates } from '@carillon/templates';
@@ -135,6 +135,21 @@ test('the same key and request give one id and one job; another request is refus
   expect(first).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
 
+test('a repeat is answered whatever has become of the template', async () => {
+  const definition = { id: 'moving', title: 'Hi {{name}}', body: 'b', channels: ['in_app'] };
+  await templates.register(definition);
+  const repeat = () => producer.queueNotification(request({ templateId: 'moving', idempotencyKey: 'k4' }));
+  const id = await repeat();
+  await templates.register({ ...definition, body: '{{more}}' });
+  expect(await repeat()).toBe(id);
+  await templates.remove('moving');
+  expect(await repeat()).toBe(id);
+  expect((await queued()).flat()).toHaveLength(1);
+  await expect(producer.queueNotification(request({ templateId: 'moving', idempotencyKey: 'k5' }))).rejects.toMatchObject({
+    code: 'TEMPLATE_NOT_FOUND',
+  });
+});
+
 test('two requests with one key at the same time: one is queued, the other refused', async () => {
   const results = await producer.queueNotifications([
     request({ idempotencyKey: 'k3' }),
@@ -195,4 +210,24 @@ test('after closing nothing is taken', async () => {
   const mine = await createProducer({ redis, vault, templates, deliveries, partitions: 1 });
   await mine.close();
   await expect(mine.queueNotification(request())).rejects.toMatchObject({ code: 'SERVICE_CLOSED' });
+});
+
+test('a backend connects with an address and the keys, and has the verbs it needs', async () => {
+  const keys = `k:${randomBytes(32).toString('base64')}`;
+  const backend = await connectProducer({ redisUrl: server.url, redisPrefix: 'backend-test:', encryptionKeys: keys });
+  await backend.registerTemplate({ id: 't', title: 'Hello {{name}}', body: 'b', channels: ['in_app'] });
+  expect(await backend.queueNotification(request())).toMatch(/^[0-9a-f-]{36}$/);
+  expect(await backend.queueNotifications([request({ data: {} })])).toMatchObject([
+    { ok: false, error: { code: 'TEMPLATE_DATA_MISSING' } },
+  ]);
+  await backend.close();
+  await backend.close();
+  await expect(connectProducer({ redisUrl: server.url, encryptionKeys: '' })).rejects.toMatchObject({
+    code: 'CONFIGURATION_INVALID',
+    field: 'encryptionKeys',
+  });
+  const others = `k:${randomBytes(32).toString('base64')}`;
+  await expect(connectProducer({ redisUrl: server.url, redisPrefix: 'backend-test:', encryptionKeys: others })).rejects.toMatchObject({
+    code: 'SEAL_BROKEN',
+  });
 });
