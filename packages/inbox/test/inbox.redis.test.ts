@@ -2,25 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { createInbox, LOG_MAX_ENTRIES } from '@carillon/inbox';
 import { inboxConformance, TEST_LIMITS, testItem } from '@carillon/inbox/testing';
 import { createRedis, type Redis } from '@carillon/redis';
-import { startCluster, startRedis, waitFor } from '@carillon/testkit';
+import { redisPlaces, startRedis, waitFor } from '@carillon/testkit';
 import { createVault } from '@carillon/vault';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 const vault = createVault(`k1:${randomBytes(32).toString('base64')}`);
 const PREFIX = 'inbox-test:';
 
-const places = {
-  'one Redis': async () => {
-    const server = await startRedis();
-    return { url: server.url, stop: () => server.stop() };
-  },
-  'a cluster of three': async () => {
-    const cluster = await startCluster(3);
-    return { url: cluster.urls.join(','), stop: () => cluster.close() };
-  },
-};
-
-describe.each(Object.entries(places))('on %s', (_name, start) => {
+describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
   let place: Awaited<ReturnType<typeof start>>;
   let redis: Redis;
   const open = () => createInbox({ redis, vault, limits: TEST_LIMITS });

@@ -1,21 +1,11 @@
 import { createRedis, type Redis } from '@carillon/redis';
 import { createTemplates, type Templates } from '@carillon/templates';
-import { startCluster, startRedis, waitFor } from '@carillon/testkit';
+import { redisPlaces, waitFor } from '@carillon/testkit';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-const places = {
-  'one Redis': async () => {
-    const server = await startRedis();
-    return { url: server.url, stop: () => server.stop() };
-  },
-  'a cluster of three': async () => {
-    const cluster = await startCluster(3);
-    return { url: cluster.urls.join(','), stop: () => cluster.close() };
-  },
-};
 const definition = (id: string, body: string) => ({ id, title: 'Title', body, channels: ['in_app'] });
 
-describe.each(Object.entries(places))('on %s', (_name, start) => {
+describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
   let place: Awaited<ReturnType<typeof start>>;
   let redis: Redis;
   let here: Templates;

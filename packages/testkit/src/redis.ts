@@ -126,3 +126,15 @@ function signal(pid: number, name: NodeJS.Signals): void {
     // Gone already: nothing to freeze or thaw.
   }
 }
+
+/** The two kinds of Redis that everything is to work on, for `describe.each(Object.entries(redisPlaces))`. Whoever starts one stops it. */
+export const redisPlaces = {
+  'one Redis': async () => {
+    const server = await startRedis();
+    return { url: server.url, stop: () => server.stop() };
+  },
+  'a cluster of three': async () => {
+    const cluster = await startCluster(3);
+    return { url: cluster.urls.join(','), stop: () => cluster.close() };
+  },
+};
