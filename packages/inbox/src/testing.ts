@@ -90,8 +90,10 @@ export function inboxConformance(make: () => Promise<Inbox>): ConformanceCase[] 
     check('an id appended again changes nothing, at once, later, and after it was trimmed', async (inbox) => {
       const user = newUser();
       const once = testItem(user, { createdAt: Date.now() - 10_000 });
-      await Promise.all([inbox.append([once]), inbox.append([once, once])]);
-      assert.equal((await inbox.page(user, { limit: 10 })).data.length, 1);
+      const answers = (await Promise.all([inbox.append([once]), inbox.append([once, once])])).flat();
+      assert.deepEqual(answers.map((answer) => answer.ok && answer.value).sort(), ['repeated', 'repeated', 'stored']);
+      const { data, offset, unreadCount } = await inbox.page(user, { limit: 10 });
+      assert.deepEqual([data.length, offset, unreadCount], [1, 1, 1]);
       await add(inbox, user, TEST_LIMITS.maxItems);
       const before = await inbox.head(user);
       assert.deepEqual(await inbox.append([once]), [{ ok: true, value: 'repeated' }]);
