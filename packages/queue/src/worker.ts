@@ -6,6 +6,7 @@ import { recordPartitions } from './partitions.js';
 import { createStageQueue, type Item, quarantineName, queueName, type StageQueue } from './stage.js';
 import { processJob, type Work } from './work.js';
 
+/** What a stage's worker is built from. */
 export interface StageWorkerOptions<T extends Item> extends Work<T> {
   readonly redis: Redis;
   readonly vault: Vault;
