@@ -6,6 +6,8 @@ export interface SpawnOptions {
   /** The whole environment but PATH and HOME, which are passed on: a test's process sees no other setting of the machine. */
   env?: Record<string, string>;
   cwd?: string;
+  /** Modules to load before the script (`--import`), e.g. of `redirectPreload`. */
+  imports?: string[];
 }
 
 /** A Node process under test. Made by spawnProcess; call `kill` and wait for `exited` when done. */
@@ -28,15 +30,12 @@ setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGK
 /** Starts a script (a built main.js) under the Node that runs the test. It is killed when this process exits. */
 export function spawnProcess(script: string, options: SpawnOptions = {}): SpawnedProcess {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(
-    process.execPath,
-    ['--import', `data:text/javascript,${encodeURIComponent(END_WITH_PARENT)}`, script, ...(options.args ?? [])],
-    {
-      env: { PATH, HOME, ...options.env },
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const imports = [`data:text/javascript,${encodeURIComponent(END_WITH_PARENT)}`, ...(options.imports ?? [])];
+  const child = spawn(process.execPath, [...imports.flatMap((url) => ['--import', url]), script, ...(options.args ?? [])], {
+    env: { PATH, HOME, ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   let ended: { code: number | null; signal: NodeJS.Signals | null } | undefined;
   const collect = (chunk: Buffer) => {
