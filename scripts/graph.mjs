@@ -19,6 +19,11 @@ const OWNERS = {
   '@bull-board/*': ['apps/api'],
   uuid: ['packages/producer'],
   'lru-cache': ['packages/templates', 'packages/access'],
+  '@sendgrid/*': ['apps/email'],
+  nodemailer: ['apps/email'],
+  'firebase-admin': ['apps/push'],
+  'web-push': ['apps/push'],
+  twilio: ['apps/sms'],
 };
 /** Anybody's. */
 const FREE = ['zod'];

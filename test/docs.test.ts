@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { errorCatalogue } from '@carillon/contracts';
+import { deliveryReasons, errorCatalogue } from '@carillon/contracts';
 import { expect, test } from '@jest/globals';
 
 const root = new URL('..', import.meta.url);
@@ -19,6 +19,14 @@ function errorsPage(): string {
     '| code | verdict | meaning |',
     '| --- | --- | --- |',
     ...rows,
+    '',
+    '## Reasons',
+    '',
+    'Why a delivery was not sent, or not yet, where that is no error; `reason` of a delivery with the status `skipped` or `held`.',
+    '',
+    '| reason | meaning |',
+    '| --- | --- |',
+    ...Object.entries(deliveryReasons).map(([reason, sentence]) => `| \`${reason}\` | ${sentence} |`),
     '',
   ].join('\n');
 }

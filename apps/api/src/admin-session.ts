@@ -8,10 +8,10 @@ const COOKIE = 'carillon_session';
 /** The owner sessions are sealed for. */
 const OWNER = 'admin';
 
-/** Whether a request may see the board: `in`, `out` (it brings no proof) or `refused` (its proof is wrong). */
+/** Whether a request may see queues and previews: `in`, `out` (it brings no proof) or `refused` (its proof is wrong). */
 export type Admission = 'in' | 'out' | 'refused';
 
-/** Sessions of people who look at the board. */
+/** Sessions of people who look at queues and previews. */
 export interface Sessions {
   /** Opens a session with an API key by a cookie on the reply; false if the key is unknown or another site sent the form. */
   open(request: FastifyRequest, reply: FastifyReply, key: string): boolean;
@@ -41,7 +41,7 @@ export function createSessions(apiKeys: ApiParts['apiKeys'], vault: ApiParts['va
       if (!apiKeys.find(key) || isFromElsewhere(request)) return false;
       const session: Session = { key, expiresAt: Date.now() + SESSION_MAX };
       reply.setCookie(COOKIE, vault.seal('session', OWNER, JSON.stringify(session)), {
-        path: '/admin',
+        path: '/',
         httpOnly: true,
         sameSite: 'strict',
         secure: request.protocol === 'https',

@@ -3,14 +3,19 @@ import type { AddressInfo } from 'node:net';
 import { CarillonError } from '@carillon/contracts';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifySchema } from 'fastify';
-import { adminQueues } from './admin-queues.js';
+import { adminArea } from './admin.js';
+import { deadLetterRoutes } from './dead-letters.js';
+import { directoryRoutes } from './directory.js';
 import { requireKey } from './keys.js';
+import { ownRoutes } from './me.js';
 import { notificationRoutes } from './notifications.js';
 import { openRoutes, operatorRoutes } from './operations.js';
 import type { ApiParts } from './parts.js';
-import { PROBLEM_TYPE, refuseUnreadable, sendProblem, toFault } from './problem.js';
+import { logFault, PROBLEM_TYPE, refuseUnreadable, sendProblem } from './problem.js';
+import { providerRoutes } from './provider-events.js';
 import { problemSchema, toOpenApi } from './schemas.js';
 import { templateRoutes } from './templates.js';
+import { unsubscribeRoutes } from './unsubscribe.js';
 import { userRoutes } from './users.js';
 import { checked, type Server } from './validation.js';
 
@@ -84,10 +89,7 @@ function assemble(server: Server, parts: ApiParts): void {
     reply.header('x-request-id', request.id);
   });
   server.setErrorHandler((error, request, reply) => {
-    const { status } = toFault(error);
-    // The pattern of the route, not its path: ids of users do not go into logs.
-    if (status === 500)
-      parts.log.error('request failed', { error, requestId: request.id, method: request.method, route: request.routeOptions.url });
+    logFault(parts.log, error, request);
     return sendProblem(error, reply);
   });
   server.setNotFoundHandler((_request: FastifyRequest, reply: FastifyReply) => sendProblem(new CarillonError('ROUTE_NOT_FOUND'), reply));
@@ -99,9 +101,14 @@ function assemble(server: Server, parts: ApiParts): void {
     notificationRoutes(keyed as Server, parts);
     templateRoutes(keyed as Server, parts);
     userRoutes(keyed as Server, parts);
+    directoryRoutes(keyed as Server, parts);
+    deadLetterRoutes(keyed as Server, parts);
     operatorRoutes(keyed as Server, parts);
   });
-  server.register(async (admin) => adminQueues(admin as Server, parts));
+  server.register(async (own) => ownRoutes(own as Server, parts));
+  server.register(async (providers) => providerRoutes(providers as Server, parts));
+  server.register(async (links) => unsubscribeRoutes(links as Server, parts));
+  server.register(async (admin) => adminArea(admin as Server, parts));
 }
 
 /** An id a caller gave its request, if it is fit for headers and logs. */
@@ -125,7 +132,12 @@ function describe(server: Server): void {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Carillon', description: 'Queue notifications, register templates, read inboxes.', version: '1' },
-      components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'An API key' } } },
+      components: {
+        securitySchemes: {
+          apiKey: { type: 'http', scheme: 'bearer', description: 'An API key' },
+          clientToken: { type: 'http', scheme: 'bearer', description: 'A client token, from `POST /v1/tokens` or your own' },
+        },
+      },
       security: [{ apiKey: [] }],
     },
     transform: (route) => toOpenApi({ ...route, schema: withProblem(route.schema) }),

@@ -1,5 +1,14 @@
-import { CarillonError, type NotificationRequest, notificationIdSchema, notificationRequestSchema, parse } from '@carillon/contracts';
+import {
+  CarillonError,
+  cancellationKeySchema,
+  type NotificationRequest,
+  notificationIdSchema,
+  notificationRequestSchema,
+  parse,
+  userIdSchema,
+} from '@carillon/contracts';
 import type { QueueResult } from '@carillon/producer';
+import { z } from 'zod';
 import type { ApiParts } from './parts.js';
 import { detailOf } from './problem.js';
 import {
@@ -19,9 +28,24 @@ const SINGLE_MAX_BYTES = 64 * 1024;
 const BULK_MAX_BYTES = 4 * 1024 * 1024;
 
 const tags = ['notifications'];
+const cancelSchema = z.strictObject({ cancellationKey: cancellationKeySchema, userId: userIdSchema.optional() });
+export const canceledSchema = z.object({
+  canceled: z.array(z.string()).describe('notifications of which what was not out yet is never sent'),
+  alreadySent: z.array(z.string()).describe('notifications of which something was out, or going out'),
+});
 
-/** Queueing notifications and reading how they stand. */
-export function notificationRoutes(server: Server, { producer, deliveries }: Pick<ApiParts, 'producer' | 'deliveries'>): void {
+/** Queueing notifications, reading how they stand, cancelling them. */
+export function notificationRoutes(server: Server, parts: Pick<ApiParts, 'producer' | 'deliveries' | 'cancel'>): void {
+  queueRoutes(server, parts);
+  cancelRoutes(server, parts);
+  server.get(
+    '/v1/notifications/:id',
+    { schema: { tags, summary: 'How a notification and its deliveries stand', params: idParams, response: { 200: recordSchema } } },
+    async (request) => parts.deliveries.get(knownId(request.params.id)),
+  );
+}
+
+function queueRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>): void {
   server.post(
     '/v1/notifications',
     {
@@ -60,11 +84,21 @@ export function notificationRoutes(server: Server, { producer, deliveries }: Pic
       return reply.code(202).send({ results: results.map(toAnswer) });
     },
   );
+}
 
-  server.get(
+function cancelRoutes(server: Server, { cancel }: Pick<ApiParts, 'cancel'>): void {
+  server.delete(
     '/v1/notifications/:id',
-    { schema: { tags, summary: 'How a notification and its deliveries stand', params: idParams, response: { 200: recordSchema } } },
-    async (request) => deliveries.get(knownId(request.params.id)),
+    { schema: { tags, summary: 'Cancel a notification; the answer is final', params: idParams, response: { 200: canceledSchema } } },
+    async (request) => cancel({ id: knownId(request.params.id) }),
+  );
+
+  server.post(
+    '/v1/notifications/cancel',
+    {
+      schema: { tags, summary: 'Cancel all notifications with a cancellation key', body: cancelSchema, response: { 200: canceledSchema } },
+    },
+    async (request) => cancel(request.body),
   );
 }
 

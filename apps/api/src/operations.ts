@@ -13,7 +13,7 @@ const HOME = `<!doctype html>
 <h1>Carillon</h1>
 <p>The notification service is running.</p>
 <ul>
-<li><a href="/admin/queues">Queues</a> (sign in with an API key)</li>
+<li><a href="/admin/queues">Queues</a> and <a href="/preview/mail">previews</a> (sign in with an API key)</li>
 <li><a href="/healthz">Alive</a>, <a href="/readyz">ready</a></li>
 <li><code>/openapi.json</code> and <code>/metrics</code>, with <code>Authorization: Bearer &lt;API key&gt;</code></li>
 </ul>

@@ -1,8 +1,11 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import type { ApiKeys } from '@carillon/access';
+import type { ApiKeys, TokenVerifier } from '@carillon/access';
+import type { Previews, Receive, Receiver } from '@carillon/channel';
 import type { Deliveries } from '@carillon/deliveries';
+import type { Directory } from '@carillon/directory';
 import type { Inbox } from '@carillon/inbox';
 import type { Producer } from '@carillon/producer';
+import type { FailedItems } from '@carillon/queue';
 import type { Log, PrometheusMetrics } from '@carillon/service';
 import type { Templates } from '@carillon/templates';
 import type { Vault } from '@carillon/vault';
@@ -13,9 +16,40 @@ export type BoardQueue = ConstructorParameters<typeof BullMQAdapter>[0];
 /** What the HTTP interface works with. It closes none of it. */
 export interface ApiParts {
   readonly producer: Pick<Producer, 'as'>;
-  readonly templates: Pick<Templates, 'register' | 'get' | 'list' | 'remove'>;
+  readonly templates: Pick<
+    Templates,
+    'register' | 'get' | 'list' | 'remove' | 'preview' | 'registerPartial' | 'partial' | 'listPartials' | 'removePartial'
+  >;
   readonly deliveries: Pick<Deliveries, 'get'>;
   readonly inbox: Pick<Inbox, 'page' | 'head'>;
+  readonly directory: Pick<
+    Directory,
+    | 'profile'
+    | 'setProfile'
+    | 'patchProfile'
+    | 'preferences'
+    | 'setPreferences'
+    | 'devices'
+    | 'addDevice'
+    | 'removeDevice'
+    | 'suppression'
+    | 'liftSuppression'
+    | 'readUnsubscribeToken'
+    | 'unsubscribe'
+  >;
+  readonly cancel: Producer['cancel'];
+  /** What was given up. */
+  readonly failed: FailedItems;
+  /** Who reads the reports of each provider, by its name. */
+  readonly receivers: Readonly<Record<string, Receiver>>;
+  /** Applies what a provider reports. Once it resolves nothing of it is lost; else the provider has to repeat it. */
+  readonly receive: Receive;
+  /** Messages kept for preview, newest first. */
+  readonly previews: Pick<Previews, 'list' | 'get'>;
+  /** Where this interface is reached from outside, without a slash at the end. */
+  readonly publicUrl: string | (() => string);
+  /** Reads a client token. @throws TOKEN_INVALID, TOKEN_EXPIRED */
+  readonly verifyToken: TokenVerifier['verify'];
   /** @throws NOTIFICATION_NOT_FOUND */
   readonly markAsRead: (userId: string, notificationId: string) => Promise<void>;
   readonly markAllAsRead: (userId: string) => Promise<void>;

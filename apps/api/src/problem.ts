@@ -1,7 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { CarillonError, type ErrorCode, errorCatalogue } from '@carillon/contracts';
-import type { FastifyReply } from 'fastify';
+import type { Log } from '@carillon/service';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** The HTTP status (RFC 9110) of each error. */
 export const statusOf: Record<ErrorCode, number> = {
@@ -13,12 +14,30 @@ export const statusOf: Record<ErrorCode, number> = {
   TEMPLATE_DATA_MISSING: 400,
   TEMPLATE_DATA_INVALID: 400,
   NOTIFICATION_NOT_FOUND: 404,
+  USER_NOT_FOUND: 404,
+  DEVICE_NOT_FOUND: 404,
+  SUPPRESSION_NOT_FOUND: 404,
+  PARTIAL_NOT_FOUND: 404,
   ROUTE_NOT_FOUND: 404,
   IDEMPOTENCY_MISMATCH: 422,
   QUEUE_UNAVAILABLE: 503,
   QUEUE_OUTCOME_UNKNOWN: 503,
   QUEUE_FULL: 503,
   REDIS_UNAVAILABLE: 503,
+  PROVIDER_UNAVAILABLE: 503,
+  PROVIDER_LIMITED: 503,
+  PROVIDER_REFUSED: 502,
+  PROVIDER_MISCONFIGURED: 503,
+  PROVIDER_OUTCOME_UNKNOWN: 504,
+  OUTCOME_AWAITED: 503,
+  OUTCOME_UNKNOWN: 500,
+  ADDRESS_UNREACHABLE: 502,
+  CHANNEL_HELD: 503,
+  CHANNEL_LIMITED: 503,
+  CONTENT_TOO_LARGE: 400,
+  JOB_LOST: 500,
+  SIGNATURE_INVALID: 401,
+  LINK_INVALID: 404,
   UNAUTHORIZED: 401,
   TOKEN_INVALID: 401,
   TOKEN_EXPIRED: 401,
@@ -100,6 +119,11 @@ export function toFault(thrown: unknown): RequestFault {
 
 function fault(code: ErrorCode, status: number, detail: ConstructorParameters<typeof CarillonError>[1]): RequestFault {
   return { error: new CarillonError(code, detail), status };
+}
+
+/** Logs what is a fault of ours. The pattern of the route, not its path: ids of users do not go into logs. */
+export function logFault(log: Log, error: unknown, { id, method, routeOptions }: FastifyRequest): void {
+  if (toFault(error).status === 500) log.error('request failed', { error, requestId: id, method, route: routeOptions.url });
 }
 
 /** Answers with a problem and the headers that belong to its status. */

@@ -7,7 +7,9 @@ import {
   type Notification,
   notificationRequestSchema,
   PAGE_MAX,
+  partialSchema,
   prioritySchema,
+  profileSchema,
   templateSchema,
   userIdSchema,
 } from '@carillon/contracts';
@@ -80,17 +82,21 @@ export const recordSchema = z.object({
   userId: z.string(),
   templateId: z.string(),
   templateVersion: z.string(),
+  category: z.string().nullable(),
   status,
   createdAt: time,
   deliveries: z.array(
     z.object({
       channel: channelSchema,
+      address: z.string().nullable().describe('id of the device; null where a user has one address'),
       status: z.enum(deliveryStatuses),
       reason: z.string().nullable(),
       attempts: z.number().int(),
       provider: z.string().nullable(),
       providerMessageId: z.string().nullable(),
+      resent: z.boolean().describe('sent again although an earlier try may have been sent'),
       times: z.partialRecord(z.enum(deliveryStatuses), time),
+      engagement: z.partialRecord(z.enum(['opened', 'clicked', 'complained', 'unsubscribed']), time),
     }),
   ),
 }) satisfies z.ZodType<NotificationRecord>;
@@ -134,6 +140,20 @@ export const inboxQuerySchema = z
 export const templateBodySchema = templateSchema.partial({ id: true });
 export const templateEntrySchema = z.object({ ...templateSchema.shape, version: z.string() });
 export const templatePageSchema = z.object({ data: z.array(templateEntrySchema), nextCursor: cursor });
+export const previewRequestSchema = z.strictObject({
+  data: dataSchema,
+  locale: profileSchema.shape.locale.describe('BCP 47; the words of the template itself, and English forms, unless told'),
+  timeZone: profileSchema.shape.timeZone.describe('IANA; UTC unless told'),
+});
+export const previewSchema = z.partialRecord(channelSchema, z.record(z.string(), z.string()));
+/** The id stands in the path; in the body it may be left out. */
+export const partialBodySchema = partialSchema.partial({ id: true });
+export const partialPageSchema = z.object({ data: z.array(partialSchema), nextCursor: cursor });
+export const registeredPartialSchema = z.object({
+  id: z.string(),
+  changed: z.boolean(),
+  templates: z.array(z.string()).describe('ids of the templates that have a new version by it'),
+});
 export const registeredSchema = z.object({ id: z.string(), version: z.string(), changed: z.boolean() });
 export const listQuerySchema = z.object({ limit: inQuery(1, PAGE_MAX).default(50), cursor: z.string().min(1).optional() });
 

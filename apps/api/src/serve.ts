@@ -1,4 +1,4 @@
-import { createApiKeys, createTokenIssuer } from '@carillon/access';
+import { createApiKeys, createTokenIssuer, createTokenVerifier } from '@carillon/access';
 import type { Deliveries } from '@carillon/deliveries';
 import type { Inbox } from '@carillon/inbox';
 import { createProducer } from '@carillon/producer';
@@ -8,9 +8,10 @@ import type { Config, Deferred, Log, PrometheusMetrics } from '@carillon/service
 import type { Templates } from '@carillon/templates';
 import type { Vault } from '@carillon/vault';
 import { createApi } from './api.js';
+import type { ApiParts } from './parts.js';
 
 /** What the HTTP role of a process is built from. */
-export interface ApiRoleParts {
+export interface ApiRoleParts extends Pick<ApiParts, 'directory' | 'receivers' | 'receive' | 'previews' | 'publicUrl' | 'socketUrl'> {
   readonly config: Config & { readonly apiKeys: string };
   /** A `prompt` connection. */
   readonly redis: Redis;
@@ -21,8 +22,6 @@ export interface ApiRoleParts {
   readonly log: Log;
   readonly metrics: PrometheusMetrics;
   readonly defer: Deferred['defer'];
-  /** Where clients connect with a token. */
-  readonly socketUrl: string;
 }
 
 /** Builds the HTTP interface with what only it needs, and listens. Undone through `defer`. @throws CONFIGURATION_INVALID, REDIS_UNAVAILABLE */
@@ -38,9 +37,12 @@ export async function serveApi(parts: ApiRoleParts): Promise<{ port: number; url
     {
       ...parts,
       producer,
+      cancel: producer.cancel,
       markAsRead: inbox.markAsRead,
       markAllAsRead: inbox.markAllAsRead,
       apiKeys: createApiKeys(config.apiKeys),
+      failed: views,
+      verifyToken: createTokenVerifier({ jwtSecret, issuer, audience, userClaim }).verify,
       issueToken: jwtSecret === undefined ? undefined : createTokenIssuer({ jwtSecret, issuer, audience, userClaim }).issue,
       queues: () => views.queues,
       ready: async () => redis.isReady(),

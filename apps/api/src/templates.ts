@@ -1,10 +1,14 @@
-import { CarillonError } from '@carillon/contracts';
-import type { TemplateEntry } from '@carillon/templates';
-import type { ApiParts } from './parts.js';
+import { CarillonError, partialSchema } from '@carillon/contracts';
+import type { TemplateEntry, Templates } from '@carillon/templates';
 import {
   idParams,
   listQuerySchema,
   nothing,
+  partialBodySchema,
+  partialPageSchema,
+  previewRequestSchema,
+  previewSchema,
+  registeredPartialSchema,
   registeredSchema,
   templateBodySchema,
   templateEntrySchema,
@@ -12,14 +16,30 @@ import {
 } from './schemas.js';
 import { bodyCheckedByOwner, type Server } from './validation.js';
 
-/** Bytes of a template's JSON: text of 64 KiB can take four times as much once escaped. */
-const TEMPLATE_REQUEST_MAX_BYTES = 256 * 1024;
+/** Bytes of a template's JSON: HTML and text of 64 KiB each in a few languages, escaped. */
+const TEMPLATE_REQUEST_MAX_BYTES = 1024 * 1024;
+/** Bytes of a partial's JSON: 64 KiB can take four times as much once escaped. */
+const PARTIAL_REQUEST_MAX_BYTES = 256 * 1024;
 
 const tags = ['templates'];
 const show = ({ template, version }: TemplateEntry) => ({ ...template, version });
 
-/** Registering templates and taking them out of use. */
-export function templateRoutes(server: Server, { templates }: Pick<ApiParts, 'templates'>): void {
+/** What these routes ask of the templates. */
+export type TemplateParts = {
+  readonly templates: Pick<
+    Templates,
+    'register' | 'get' | 'list' | 'remove' | 'preview' | 'registerPartial' | 'partial' | 'listPartials' | 'removePartial'
+  >;
+};
+
+/** Registering templates and partials, looking at them, and taking them out of use. */
+export function templateRoutes(server: Server, parts: TemplateParts): void {
+  definitionRoutes(server, parts);
+  previewRoute(server, parts);
+  partialRoutes(server, parts);
+}
+
+function definitionRoutes(server: Server, { templates }: TemplateParts): void {
   server.put(
     '/v1/templates/:id',
     {
@@ -58,6 +78,65 @@ export function templateRoutes(server: Server, { templates }: Pick<ApiParts, 'te
       const { limit, cursor } = request.query;
       const page = await templates.list({ limit, ...(cursor !== undefined && { cursor }) });
       return { data: page.data.map(show), nextCursor: page.nextCursor ?? null };
+    },
+  );
+}
+
+function previewRoute(server: Server, { templates }: TemplateParts): void {
+  server.post(
+    '/v1/templates/:id/preview',
+    {
+      schema: {
+        tags,
+        summary: 'What a template says on each of its channels; nothing is queued or stored',
+        params: idParams,
+        body: previewRequestSchema,
+        response: { 200: previewSchema },
+      },
+    },
+    async (request) => templates.preview(request.params.id, request.body),
+  );
+}
+
+function partialRoutes(server: Server, { templates }: TemplateParts): void {
+  server.put(
+    '/v1/partials/:id',
+    {
+      bodyLimit: PARTIAL_REQUEST_MAX_BYTES,
+      validatorCompiler: bodyCheckedByOwner,
+      schema: {
+        tags,
+        summary: 'Register HTML that templates share; those that use it get a new version',
+        params: idParams,
+        body: partialBodySchema,
+        response: { 200: registeredPartialSchema },
+      },
+    },
+    async (request) => templates.registerPartial(withId(request.body, request.params.id)),
+  );
+
+  server.get(
+    '/v1/partials/:id',
+    { schema: { tags, summary: 'A partial', params: idParams, response: { 200: partialSchema } } },
+    async (request) => templates.partial(request.params.id),
+  );
+
+  server.delete(
+    '/v1/partials/:id',
+    { schema: { tags, summary: 'Take a partial out of use', params: idParams, response: { 204: nothing } } },
+    async (request, reply) => {
+      await templates.removePartial(request.params.id);
+      return reply.code(204).send(null);
+    },
+  );
+
+  server.get(
+    '/v1/partials',
+    { schema: { tags, summary: 'Registered partials by id', querystring: listQuerySchema, response: { 200: partialPageSchema } } },
+    async (request) => {
+      const { limit, cursor } = request.query;
+      const page = await templates.listPartials({ limit, ...(cursor !== undefined && { cursor }) });
+      return { ...page, nextCursor: page.nextCursor ?? null };
     },
   );
 }

@@ -86,7 +86,7 @@ test('the form opens a session by a cookie that scripts and other sites cannot u
   expect(answer.statusCode).toBe(303);
   expect(answer.headers.location).toBe(BOARD);
   expect(answer.cookies).toEqual([
-    { name: 'carillon_session', value: expect.any(String), httpOnly: true, sameSite: 'Strict', path: '/admin', maxAge: 8 * 3600 },
+    { name: 'carillon_session', value: expect.any(String), httpOnly: true, sameSite: 'Strict', path: '/', maxAge: 8 * 3600 },
   ]);
   expect(answer.cookies[0]?.value).not.toContain(KEY);
   const cookie = await session();

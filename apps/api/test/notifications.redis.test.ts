@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { canceledSchema } from '../src/notifications.js';
 import { bulkAnswerSchema, recordSchema } from '../src/schemas.js';
 import { APPOINTMENT, AUTHORIZED, type RunningApi, request, startApi } from './running-api.js';
 
@@ -124,4 +125,46 @@ test.each(['nothing', '018f0000-0000-7000-8000-000000000000', '%7Bx%7D'])('%s is
   const answer = await get(`/v1/notifications/${id}`);
   expect(answer.statusCode).toBe(404);
   expect(answer.json()).toMatchObject({ code: 'NOTIFICATION_NOT_FOUND' });
+});
+
+test('cancelling answers what was stopped, for good, and what was out already', async () => {
+  const { id } = (await post('/v1/notifications', request())).json();
+  const cancel = (url: string) => running.api.inject({ method: 'DELETE', url, headers: AUTHORIZED });
+  for (let i = 0; i < 2; i++) {
+    const answer = await cancel(`/v1/notifications/${id}`);
+    expect(answer.statusCode).toBe(200);
+    expect(canceledSchema.strict().parse(answer.json())).toEqual({ canceled: [id], alreadySent: [] });
+  }
+  expect((await get(`/v1/notifications/${id}`)).json()).toMatchObject({ status: 'canceled' });
+
+  const late = (await post('/v1/notifications', request())).json();
+  await running.deliveries.settle([{ id: late.id, channel: 'in_app', status: 'delivered', attempts: 1 }]);
+  expect((await cancel(`/v1/notifications/${late.id}`)).json()).toEqual({ canceled: [], alreadySent: [late.id] });
+  for (const unknown of ['x', '018f0000-0000-7000-8000-000000000000']) {
+    expect((await cancel(`/v1/notifications/${unknown}`)).json()).toMatchObject({ code: 'NOTIFICATION_NOT_FOUND', status: 404 });
+  }
+});
+
+test('cancelling by key stops all that have it, or those of one user', async () => {
+  const queue = async (userId: string, cancellationKey: string) =>
+    (await post('/v1/notifications', request({ userId, cancellationKey }))).json().id as string;
+  const [ann, bob, other] = [await queue('ann', 'visit-7'), await queue('bob', 'visit-7'), await queue('ann', 'visit-8')];
+  const cancel = (payload: object) => post('/v1/notifications/cancel', payload);
+  expect((await cancel({ cancellationKey: 'visit-7', userId: 'bob' })).json()).toEqual({ canceled: [bob], alreadySent: [] });
+  expect((await get(`/v1/notifications/${ann}`)).json().status).toBe('pending');
+  expect((await cancel({ cancellationKey: 'visit-7' })).json()).toEqual({ canceled: [ann, bob].sort(), alreadySent: [] });
+  expect((await get(`/v1/notifications/${other}`)).json().status).toBe('pending');
+  expect((await cancel({ cancellationKey: 'unknown' })).json()).toEqual({ canceled: [], alreadySent: [] });
+});
+
+test.each([
+  [{}, 'cancellationKey'],
+  [{ cancellationKey: '' }, 'cancellationKey'],
+  [{ cancellationKey: 'x', userId: '' }, 'userId'],
+  [{ id: 'x' }, 'cancellationKey'],
+  [{ cancellationKey: 'x', more: 1 }, 'more'],
+])('nothing is cancelled for %j', async (payload, field) => {
+  const answer = await post('/v1/notifications/cancel', payload);
+  expect(answer.statusCode).toBe(400);
+  expect(answer.json()).toMatchObject({ code: 'FIELD_INVALID', field });
 });

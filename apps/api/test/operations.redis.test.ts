@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => running.close());
 
-type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
+type Method = 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE';
 const call = (method: Method, url: string, headers: Record<string, string> = {}) => running.api.inject({ method, url, headers });
 
 /** What a server says to `text` before it hangs up. */
@@ -24,7 +24,7 @@ async function sayTo(port: number, text: string): Promise<string> {
 }
 
 /** The operations of /openapi.json as method, path and whether they need a key. */
-async function operations(): Promise<{ method: Method; path: string; open: boolean }[]> {
+async function operations(): Promise<{ method: Method; path: string; open: boolean; own: boolean }[]> {
   const { paths } = (await call('GET', '/openapi.json', AUTHORIZED)).json() as {
     paths: Record<string, Record<string, { security?: unknown[] }>>;
   };
@@ -33,6 +33,7 @@ async function operations(): Promise<{ method: Method; path: string; open: boole
       method: method.toUpperCase() as Method,
       path,
       open: security?.length === 0,
+      own: JSON.stringify(security) === '[{"clientToken":[]}]',
     })),
   );
 }
@@ -50,15 +51,39 @@ test('/openapi.json lists every route of this issue with its shapes', async () =
       'POST /v1/notifications',
       'POST /v1/notifications/bulk',
       'GET /v1/notifications/{id}',
+      'DELETE /v1/notifications/{id}',
+      'POST /v1/notifications/cancel',
       'PUT /v1/templates/{id}',
       'GET /v1/templates/{id}',
       'DELETE /v1/templates/{id}',
       'GET /v1/templates',
+      'POST /v1/templates/{id}/preview',
+      'PUT /v1/partials/{id}',
+      'GET /v1/partials/{id}',
+      'DELETE /v1/partials/{id}',
+      'GET /v1/partials',
       'POST /v1/tokens',
       'GET /v1/users/{userId}/notifications',
       'GET /v1/users/{userId}/unread-count',
       'POST /v1/users/{userId}/notifications/{id}/read',
       'POST /v1/users/{userId}/notifications/read-all',
+      'GET /v1/users/{userId}',
+      'PUT /v1/users/{userId}',
+      'PATCH /v1/users/{userId}',
+      ...['/v1/users/{userId}', '/v1/me'].flatMap((whose) => [
+        `GET ${whose}/preferences`,
+        `PUT ${whose}/preferences`,
+        `GET ${whose}/devices`,
+        `POST ${whose}/devices`,
+        `DELETE ${whose}/devices/{deviceId}`,
+      ]),
+      'GET /v1/users/{userId}/suppressions/{channel}',
+      'DELETE /v1/users/{userId}/suppressions/{channel}',
+      'GET /v1/failed',
+      'POST /v1/failed/retry',
+      'POST /v1/providers/{provider}/events',
+      'GET /unsubscribe/{token}',
+      'POST /unsubscribe/{token}',
     ].sort(),
   );
   expect(description.components.securitySchemes.apiKey).toMatchObject({ type: 'http', scheme: 'bearer' });
@@ -70,24 +95,28 @@ test('/openapi.json lists every route of this issue with its shapes', async () =
   expect(responses.default.content['application/problem+json'].schema.required).toContain('code');
 });
 
-test('all but the page, alive and ready need a key', async () => {
+test('all but the page, alive, ready, links and webhooks need a key, and one’s own need a token', async () => {
   const all = await operations();
   expect(
     all
       .filter(({ open }) => open)
       .map(({ path }) => path)
       .sort(),
-  ).toEqual(['/', '/healthz', '/readyz']);
-  for (const { method, path, open } of all) {
+  ).toEqual(['/', '/healthz', '/readyz', '/unsubscribe/{token}', '/unsubscribe/{token}', '/v1/providers/{provider}/events']);
+  expect(all.filter(({ own }) => own).map(({ path }) => path)).toEqual(
+    all.map(({ path }) => path).filter((path) => path.startsWith('/v1/me/')),
+  );
+  for (const { method, path, open, own } of all) {
     for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: 'Basic dGVzdC1rZXk=' }, { authorization: 'Bearer' }]) {
       const answer = await call(method, path.replaceAll(/[{}]/g, ''), headers as Record<string, string>);
       if (open) {
-        expect(answer.statusCode).toBe(200);
+        // Links and providers that do not exist.
+        expect(answer.statusCode).toBe(path.includes('{') ? 404 : 200);
         continue;
       }
       expect([method, path, answer.statusCode]).toEqual([method, path, 401]);
       expect(answer.headers['www-authenticate']).toBe('Bearer');
-      expect(problemSchema.strict().parse(answer.json())).toMatchObject({ code: 'UNAUTHORIZED', status: 401 });
+      expect(problemSchema.strict().parse(answer.json())).toMatchObject({ code: own ? 'TOKEN_INVALID' : 'UNAUTHORIZED', status: 401 });
     }
   }
 });

@@ -1,8 +1,12 @@
-import { createApiKeys, createTokenIssuer } from '@carillon/access';
-import { createDeliveries } from '@carillon/deliveries';
+import { createHmac } from 'node:crypto';
+import { createApiKeys, createTokenIssuer, createTokenVerifier } from '@carillon/access';
+import { createPreviews, createReceive, type Previews, type Receiver } from '@carillon/channel';
+import { CarillonError } from '@carillon/contracts';
+import { createDeliveries, type Deliveries } from '@carillon/deliveries';
+import { createDirectory, type Directory } from '@carillon/directory';
 import { createInbox, type Inbox } from '@carillon/inbox';
 import { createProducer } from '@carillon/producer';
-import { openQueueViews } from '@carillon/queue';
+import { openQueueViews, type QueueViews } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { createDeferred, createLog, createMetrics, type PrometheusMetrics } from '@carillon/service';
 import { createTemplates } from '@carillon/templates';
@@ -15,13 +19,34 @@ export const KEY = 'test-key';
 /** The Authorization header of the tests' API key. */
 export const AUTHORIZED = { authorization: `Bearer ${KEY}` };
 
+const JWT_SECRET = 'a secret of more than thirty-two characters';
+/** Where the tests' API is reached from outside. */
+export const PUBLIC_URL = 'https://hooks.example/carillon';
+
+/** What the tests' provider signs: the address it calls and the bytes it sends. */
+export const signEvents = (url: string, body: string | Buffer) =>
+  createHmac('sha256', 'shared with the provider').update(url).update('\n').update(body).digest('hex');
+/** Reads the reports of the tests' provider: a JSON list of receipts. */
+export const pigeonPost: Receiver = {
+  channel: 'email',
+  read({ url, headers, body }) {
+    if (headers['x-signature'] !== signEvents(url, body)) throw new CarillonError('SIGNATURE_INVALID');
+    return JSON.parse(body.toString());
+  },
+};
+
 /** An API over real parts on a private Redis. Close it when done. */
 export interface RunningApi {
   readonly api: Api;
   readonly parts: ApiParts;
   readonly inbox: Inbox;
+  readonly deliveries: Deliveries;
+  readonly directory: Directory;
+  readonly previews: Previews;
+  readonly views: QueueViews;
   readonly metrics: PrometheusMetrics;
   readonly redis: Redis;
+  readonly redisUrl: string;
   readonly log: string[];
   close(): Promise<void>;
 }
@@ -44,7 +69,9 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
     deferred.defer('producer', () => producer.close());
     const views = await openQueueViews(redis, 1);
     deferred.defer('queues', () => views.close());
-    const tokens = createTokenIssuer({ jwtSecret: 'a secret of more than thirty-two characters' });
+    const tokens = createTokenIssuer({ jwtSecret: JWT_SECRET });
+    const directory = await createDirectory({ redis, vault });
+    const previews = createPreviews({ redis, vault });
     const metrics = createMetrics();
     metrics.watchQueues(() => views.counts());
     const lines: string[] = [];
@@ -55,6 +82,14 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
       inbox,
       markAsRead: (userId, id) => inbox.markAsRead(userId, id),
       markAllAsRead: (userId) => inbox.markAllAsRead(userId),
+      directory,
+      cancel: producer.cancel,
+      failed: views,
+      receivers: { pigeon: pigeonPost, talkative: { ...pigeonPost, answer: { type: 'text/xml', body: '<Response/>' } } },
+      receive: createReceive({ deliveries, directory }),
+      previews,
+      publicUrl: PUBLIC_URL,
+      verifyToken: createTokenVerifier({ jwtSecret: JWT_SECRET }).verify,
       apiKeys: createApiKeys(`tests:${KEY},other:other-key`),
       issueToken: tokens.issue,
       socketUrl: 'ws://localhost:8082',
@@ -71,7 +106,7 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
       const [failure] = await deferred.close();
       if (failure) throw failure.error;
     };
-    return { api, parts, inbox, metrics, redis, log: lines, close };
+    return { api, parts, inbox, deliveries, directory, previews, views, metrics, redis, redisUrl: server.url, log: lines, close };
   } catch (error) {
     await deferred.close();
     throw error;

@@ -3,8 +3,10 @@ import { createRequire } from 'node:module';
 import { cpus, release, totalmem, type } from 'node:os';
 import { join, resolve } from 'node:path';
 import { redisBinary } from '@carillon/embedded';
+import { SDK_VERSION } from 'firebase-admin/app';
+import { type DeliverySide, deliveryChannels, runDeliveries } from './deliveries.js';
 import { type Options, readOptions, usage } from './options.js';
-import { compare, type Pair, table } from './results.js';
+import { compare, compareDeliveries, type DeliveryPair, type Pair, table } from './results.js';
 import { runSide } from './run.js';
 import { type Side, sides } from './system.js';
 import { USERS } from './workload.js';
@@ -36,6 +38,26 @@ async function measurePairs({ plan, pairs, profiles }: Options): Promise<Pair[]>
   return measured;
 }
 
+async function measureDeliveries({ pairs, deliveries, profiles }: Options): Promise<DeliveryPair[]> {
+  const measured: DeliveryPair[] = [];
+  for (const channel of deliveryChannels) {
+    for (let index = 1; index <= pairs; index++) {
+      const run = (side: DeliverySide) => {
+        say(`pair ${index} of ${pairs}: ${side}, ${channel}`);
+        const folder = profiles && join(resolve(profiles), `${side}-${channel}-${index}`);
+        return runDeliveries(channel, side, deliveries, { say, interrupted, profiles: folder });
+      };
+      measured.push({ carillon: await run('carillon'), yardstick: await run('yardstick') });
+    }
+  }
+  return measured;
+}
+
+const concurrencyOf = (pairs: readonly DeliveryPair[]) =>
+  deliveryChannels
+    .map((channel) => `${channel} ${pairs.find(({ carillon }) => carillon.channel === channel)?.carillon.concurrency}`)
+    .join(', ');
+
 function machine() {
   const [first] = cpus();
   return {
@@ -49,14 +71,27 @@ function machine() {
 async function bench(options: Options): Promise<void> {
   await redisBinary(say);
   const pairs = await measurePairs(options);
-  const comparisons = compare(pairs);
+  const deliveries = await measureDeliveries(options);
+  const comparisons = [...compare(pairs), ...compareDeliveries(deliveries)];
   const versions = {
     node: process.version,
     redis: pairs[0]?.carillon.redisVersion,
-    ...Object.fromEntries(['bullmq', 'ioredis', 'mustache', 'ws'].map((library) => [library, versionOf(library)])),
+    ...Object.fromEntries(['bullmq', 'ioredis', 'mustache', 'ws', '@sendgrid/mail'].map((library) => [library, versionOf(library)])),
+    // It exports no package.json.
+    'firebase-admin': SDK_VERSION,
   };
   const { plan } = options;
-  const results = { date: new Date().toISOString(), machine: machine(), versions, users: USERS, plan, comparisons, sides, pairs };
+  const results = {
+    date: new Date().toISOString(),
+    machine: machine(),
+    versions,
+    users: USERS,
+    plan,
+    comparisons,
+    sides,
+    pairs,
+    deliveries,
+  };
   writeFileSync(FILE, `${JSON.stringify(results, null, 2)}\n`);
   const { cpu, cores } = results.machine;
   process.stdout.write(`
@@ -65,6 +100,8 @@ ${cores} x ${cpu}, Node ${versions.node}, Redis ${versions.redis}, append-only (
 Redis counts a command called inside of a script, too. CPU is that of the burst. Yardstick: BullMQ as its quick start shows it, with one render
 and one in-app job per notification, then HSET, ZADD, INCR, PUBLISH; no validation, status or sealing. Tuned: the same by somebody who knows
 BullMQ: concurrency 50, done jobs removed, one round trip.
+Then ${options.deliveries} mails and as many pushes that wait in the queue, to providers that take 20 ms. Yardstick: one BullMQ job per message, the provider's
+SDK, as many jobs at once (${concurrencyOf(deliveries)}); no look at preferences and suppressions, no claim, no record. Sessions: TLS connections that brought any.
 
 ${table(comparisons)}
 

@@ -35,17 +35,29 @@ const endWithParent = new URL('scripts/end-with-parent.mjs', root).href;
 const profiling = (name: string, folder: string | undefined) =>
   folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}.cpuprofile`];
 
+const importing = (modules: readonly string[] = []) => modules.flatMap((module) => ['--import', module]);
+
 /** Nothing but what is told: settings of whoever runs the bench must not reach one side. */
-const environment = (more: Record<string, string> = {}) => ({ PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...more });
+const environment = (more: Readonly<Record<string, string>> = {}) => ({
+  PATH: process.env.PATH ?? '',
+  HOME: process.env.HOME ?? '',
+  ...more,
+});
 
 /** Starts a role of the bench itself and resolves when it is ready. */
 export async function startRole(
   file: string,
-  options: { name: string; argument: Record<string, string>; profiles: string | undefined },
+  options: {
+    name: string;
+    argument: Record<string, string>;
+    profiles: string | undefined;
+    env?: Readonly<Record<string, string>>;
+    imports?: readonly string[];
+  },
 ): Promise<AskableProcess> {
   const child = fork(fileURLToPath(new URL(`./roles/${file}.js`, import.meta.url)), [JSON.stringify(options.argument)], {
-    execArgv: profiling(file, options.profiles),
-    env: environment(),
+    execArgv: [...profiling(file, options.profiles), ...importing(options.imports)],
+    env: environment(options.env),
     serialization: 'advanced',
     silent: true,
   });
@@ -71,10 +83,15 @@ export async function startRole(
 }
 
 /** Starts the main of one of Carillon's apps as users do, and resolves when it says that it is ready. */
-export async function startApp(app: string, env: Record<string, string>, profiles: string | undefined): Promise<RoleProcess> {
+export async function startApp(
+  app: string,
+  env: Readonly<Record<string, string>>,
+  profiles: string | undefined,
+  imports: readonly string[] = [],
+): Promise<RoleProcess> {
   const port = await freePort();
   const main = fileURLToPath(new URL(`apps/${app}/dist/main.js`, root));
-  const child = spawn(process.execPath, [...profiling(app, profiles), '--import', endWithParent, main], {
+  const child = spawn(process.execPath, [...profiling(app, profiles), ...importing([endWithParent, ...imports]), main], {
     env: environment({ ...env, NOTIFICATION_ADMIN_PORT: String(port) }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { compare, type Pair, table } from './results.js';
+import { compare, compareDeliveries, type DeliveryPair, type Pair, table } from './results.js';
 import { checkArrivals, type Run } from './run.js';
 
 function run(perSecond: number, commands: number, p50: number, p99: number): Run {
@@ -45,4 +45,21 @@ test('what is lost, repeated or foreign is an error', () => {
   expect(() => checkArrivals({ ids: ['a', 'b'] }, { ids: ['a'] })).toThrow('1 were lost');
   expect(() => checkArrivals({ ids: ['a', 'b'] }, { ids: ['a', 'b', 'b'] })).toThrow('1 came again');
   expect(() => checkArrivals({ ids: ['a'] }, { ids: ['a', 'c'] })).toThrow('1 were not ours');
+});
+
+test('deliveries are compared by channel, without a tuned side', () => {
+  const deliveries = (channel: 'email' | 'push', ours: number, sessions: number): DeliveryPair => {
+    const run = { channel, count: 1000, concurrency: 50 };
+    return {
+      carillon: { ...run, side: 'carillon', perSecond: ours, connectionsPerThousand: sessions },
+      yardstick: { ...run, side: 'yardstick', perSecond: 1000, connectionsPerThousand: 50 },
+    };
+  };
+  const compared = compareDeliveries([deliveries('email', 900, 50), deliveries('push', 3000, 10), deliveries('email', 950, 50)]);
+  expect(compared).toMatchObject([
+    { metric: 'email deliveries', carillon: 925, ratios: [0.9, 0.95], met: false, tuned: null, ratioToTuned: null },
+    { metric: 'push deliveries', ratio: 3, met: true },
+    { metric: 'push sessions', carillon: 10, yardstick: 50, ratio: 0.2, met: null },
+  ]);
+  expect(table(compared)).toMatch(/push deliveries.*3,000.*1,000.*3\.00 x.*at least 1\.00 x {2}met$/m);
 });

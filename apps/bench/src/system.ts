@@ -43,7 +43,7 @@ interface Setting {
  * Append-only as in production, but never rewritten meanwhile: a rewrite takes a core for a while, and whether one falls into what is
  * measured hangs on all that was written before.
  */
-const REDIS_CONFIG = ['auto-aof-rewrite-percentage 0'];
+export const REDIS_CONFIG = ['auto-aof-rewrite-percentage 0'];
 
 /** Starts a side from nothing. `profiles` is a folder for CPU profiles. */
 export async function openSystem(side: Side, profiles: string | undefined): Promise<System> {

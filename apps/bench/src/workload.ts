@@ -18,3 +18,9 @@ export function request(index: number) {
     data: { therapistName: 'Dr. Smith', date: '2025-03-15', time: '2:00 PM' },
   };
 }
+
+/** Where the user of a load's notification number `index` gets mail. */
+export const addressOf = (index: number) => `${userName(index)}@clinic.example`;
+
+/** The FCM token of that user's phone, as long as real ones. */
+export const deviceOf = (index: number) => `${userName(index)}:`.padEnd(152, 'x');

@@ -22,12 +22,20 @@ const run = (side: string) => ({
   latency: { samples: 1000, ...numbers(['startedAt', 'p50', 'p95', 'p99', 'max']), cost },
 });
 
+const delivery = (channel: string, side: string) => ({
+  ...{ channel, side, count: 500 },
+  ...numbers(['concurrency', 'perSecond', 'connectionsPerThousand']),
+});
+
 test('a quick run measures both sides, prints a table and writes everything as JSON', async () => {
   const bench = spawnProcess(main, { args: ['--quick'], cwd });
   const { code } = await bench.exited;
   expect({ code, output: bench.output() }).toMatchObject({ code: 0, output: expect.stringContaining('All notifications arrived') });
   expect(bench.output()).toMatch(/carillon +500\/s: \d+ queued, \d+ of 1500 arrived/);
   expect(bench.output()).toMatch(/latency p99, ms +[\d.,]+ +[\d.,]+ +[\d.,]+ x +at most 2\.00 x +(met|NOT MET)/);
+
+  expect(bench.output()).toMatch(/email deliveries, mails\/s +[\d.,]+ +[\d.,]+ +[\d.,]+ x +at least 1\.00 x +(met|NOT MET)/);
+  expect(bench.output()).toMatch(/push sessions, per 1,000 pushes +[\d.,]+ +[\d.,]+ +[\d.,]+ x/);
 
   const results = JSON.parse(readFileSync(join(cwd, 'bench-results.json'), 'utf8'));
   expect(results).toMatchObject({
@@ -37,6 +45,10 @@ test('a quick run measures both sides, prints a table and writes everything as J
     users: 200,
     plan: { burst: { count: 2000, callers: 500 }, latency: { perSecond: 500, seconds: 2 } },
     pairs: [{ carillon: run('carillon'), yardstick: run('yardstick'), tuned: run('tuned') }],
+    deliveries: ['email', 'push'].map((channel) => ({
+      carillon: delivery(channel, 'carillon'),
+      yardstick: delivery(channel, 'yardstick'),
+    })),
   });
   const aims = results.comparisons.filter(({ aim }: { aim: unknown }) => aim !== null);
   expect(aims.map(({ metric }: { metric: string }) => metric)).toEqual([
@@ -44,6 +56,8 @@ test('a quick run measures both sides, prints a table and writes everything as J
     'Redis commands',
     'latency p50',
     'latency p99',
+    'email deliveries',
+    'push deliveries',
   ]);
   for (const { met, ratio } of aims) expect([typeof met, Number.isFinite(ratio)]).toEqual(['boolean', true]);
 });

@@ -1,17 +1,25 @@
-import type { Channel } from '@carillon/channel';
-import { channelDefinition } from '@carillon/contracts';
-import type { Inbox } from '@carillon/inbox';
+import type { Channel, ChannelModule } from '@carillon/channel';
+import { inApp as definition } from '@carillon/contracts';
+import { createInbox, type Inbox } from '@carillon/inbox';
 
-/** Jobs worked on at once per partition: each is one round trip for up to a hundred notifications. */
-export const IN_APP_CONCURRENCY = 8;
-
-/** The in-app channel: a delivery is an append to the user's inbox, which shows an id once and announces it. */
-export function createInAppChannel(inbox: Inbox): Channel {
+/** The in-app channel over an inbox: a delivery is an append, which shows an id once and announces it. */
+export function createInAppChannel(inbox: Pick<Inbox, 'append'>): Channel {
   return {
-    definition: channelDefinition('in_app'),
+    definition,
     async deliver(items) {
       const appended = await inbox.append(items);
       return appended.map((result) => (result.ok ? { ok: true, status: 'delivered' } : result));
     },
   };
 }
+
+/** The in-app channel: it has no provider. */
+export const inApp: ChannelModule = {
+  definition,
+  // Each job is one round trip for up to a hundred notifications.
+  concurrency: 8,
+  open({ config, redis, vault }) {
+    const inbox = createInbox({ redis, vault, limits: { maxItems: config.inboxMax, retention: config.retentionInbox } });
+    return { ...createInAppChannel(inbox), close: inbox.close };
+  },
+};

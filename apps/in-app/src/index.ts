@@ -1,2 +1,2 @@
 /** The in-app channel. */
-export { createInAppChannel, IN_APP_CONCURRENCY } from './in-app.js';
+export { createInAppChannel, inApp } from './in-app.js';

@@ -1,4 +1,5 @@
 import { createDeliveries } from '@carillon/deliveries';
+import { createDirectory } from '@carillon/directory';
 import { createRedis } from '@carillon/redis';
 import { runProcess, workerEvents } from '@carillon/service';
 import { createTemplates } from '@carillon/templates';
@@ -17,10 +18,12 @@ const code = await runProcess('renderer', { required: ['redisUrl', 'encryptionKe
   defer('redis', redis.close);
   const templates = await createTemplates(redis);
   defer('templates', templates.close);
+  const vault = createVault(config.encryptionKeys);
   const renderer = await runRenderer({
     redis,
     templates,
-    vault: createVault(config.encryptionKeys),
+    vault,
+    directory: await createDirectory({ redis, vault }),
     deliveries: createDeliveries({ redis, retention: config.retentionStatus }),
     partitions: config.partitions,
     events: workerEvents(parts),

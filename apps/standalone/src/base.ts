@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import { runChannel } from '@carillon/channel';
+import { startChannel } from '@carillon/channel';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
+import { createDirectory, type Directory } from '@carillon/directory';
 import { embeddedRedis, openDataDir } from '@carillon/embedded';
-import { createInAppChannel, IN_APP_CONCURRENCY } from '@carillon/in-app';
 import { createInbox, type Inbox } from '@carillon/inbox';
 import type { StageWorker } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
@@ -10,6 +10,7 @@ import { runRenderer } from '@carillon/renderer';
 import { CLOSE_DEADLINE, type Config, type ConfigWith, type Deferred, type Log, type Metrics, workerEvents } from '@carillon/service';
 import { createTemplates, type Templates } from '@carillon/templates';
 import { createVault, type Vault } from '@carillon/vault';
+import { channels } from './channels.js';
 
 /** Settings after standalone has supplied what an operator did not. */
 export type CompleteConfig = ConfigWith<'redisUrl' | 'apiKeys' | 'jwtSecret' | 'encryptionKeys'>;
@@ -27,8 +28,9 @@ export interface Base {
   readonly redis: Redis;
   readonly deliveries: Deliveries;
   readonly inbox: Inbox;
+  readonly directory: Directory;
   /** For workers, who wait until Redis is back. */
-  readonly forWorkers: { readonly redis: Redis; readonly deliveries: Deliveries; readonly inbox: Inbox };
+  readonly forWorkers: { readonly redis: Redis; readonly deliveries: Deliveries; readonly directory: Directory };
   readonly log: Log;
   readonly metrics: Metrics;
   readonly defer: Deferred['defer'];
@@ -58,17 +60,18 @@ export async function openBase(
   };
   const vault = createVault(config.encryptionKeys);
   const limits = { maxItems: config.inboxMax, retention: config.retentionInbox };
-  const stores = (redis: Redis) => {
-    const deliveries = createDeliveries({ redis, retention: config.retentionStatus });
-    const inbox = createInbox({ redis, vault, limits, onRead: deliveries.markRead });
-    defer('inbox', inbox.close);
-    return { redis, deliveries, inbox };
-  };
-  const forCallers = stores(await open('prompt'));
-  const forWorkers = stores(await open('patient'));
+  const stores = async (redis: Redis) => ({
+    redis,
+    deliveries: createDeliveries({ redis, retention: config.retentionStatus }),
+    directory: await createDirectory({ redis, vault }),
+  });
+  const forCallers = await stores(await open('prompt'));
+  const forWorkers = await stores(await open('patient'));
+  const inbox = createInbox({ redis: forCallers.redis, vault, limits, onRead: forCallers.deliveries.markRead });
+  defer('inbox', inbox.close);
   const templates = await createTemplates(forCallers.redis);
   defer('templates', templates.close);
-  return { ...parts, ...forCallers, config, embedded, vault, templates, forWorkers };
+  return { ...parts, ...forCallers, inbox, config, embedded, vault, templates, forWorkers };
 }
 
 async function complete(config: Config, dataDir: string, defer: Deferred['defer'], say: (line: string) => void) {
@@ -91,16 +94,16 @@ async function complete(config: Config, dataDir: string, defer: Deferred['defer'
 
 /** Starts the renderer and the workers of the channels this process has. They run until the function returned is called. */
 export async function startWorkers(base: Base): Promise<() => Promise<void>> {
-  const { vault, templates, config } = base;
-  const { redis, deliveries, inbox } = base.forWorkers;
-  const common = { redis, vault, deliveries, partitions: config.partitions, events: workerEvents(base) };
+  const { vault, templates, config, forWorkers } = base;
+  const common = { ...forWorkers, vault, partitions: config.partitions, events: workerEvents(base) };
   const started: StageWorker[] = [];
   const stop = async () => {
     await Promise.all(started.map((worker) => worker.close(WORKER_DEADLINE_MS)));
   };
   try {
     started.push(await runRenderer({ ...common, templates }));
-    started.push(await runChannel({ ...common, channel: createInAppChannel(inbox), concurrency: IN_APP_CONCURRENCY }));
+    for (const channel of channels)
+      started.push(await startChannel(channel, { ...common, config, publicUrl: publicUrlOf(config), previewWithoutProvider: true }));
     return stop;
   } catch (error) {
     await stop();
@@ -108,8 +111,13 @@ export async function startWorkers(base: Base): Promise<() => Promise<void>> {
   }
 }
 
+/** Where the HTTP interface is reached from outside: on a laptop, its own address. */
+export function publicUrlOf({ publicUrl, httpPort }: Config): string {
+  return publicUrl ?? `http://localhost:${httpPort}`;
+}
+
 /** The stages `startWorkers` works on. */
-export const STAGES = ['render', 'in_app'];
+export const STAGES = ['render', ...channels.map(({ definition }) => definition.name)];
 
 /** Time workers have to finish what they hold, ms; what is left of the process's deadline is for closing connections. */
 const WORKER_DEADLINE_MS = CLOSE_DEADLINE - 5000;

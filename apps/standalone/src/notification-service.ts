@@ -8,7 +8,7 @@ import {
   userIdSchema,
 } from '@carillon/contracts';
 import { type AttachableSocket, type Gateway, openGateway } from '@carillon/gateway';
-import { createProducer, type Producer, type QueueResult } from '@carillon/producer';
+import { type Canceled, type CancelTarget, createProducer, type Producer, type QueueResult } from '@carillon/producer';
 import { openQueueViews } from '@carillon/queue';
 import { type Config, configFromOptions, createDeferred, createLog, environment, noMetrics, type Options } from '@carillon/service';
 import { z } from 'zod';
@@ -83,6 +83,11 @@ export class NotificationService {
     if (this.#ready) return this.#ready.producer.queueNotifications(list);
     const copy = snapshot(list);
     return (await this.#open()).producer.queueNotifications(copy);
+  }
+
+  /** Cancels what has not been sent, by id or by cancellation key. Final. For what it answers and throws see `Producer`. */
+  async cancel(target: string | CancelTarget): Promise<Canceled> {
+    return (await this.#open()).producer.cancel(target);
   }
 
   /** Marks one as read. @throws NOTIFICATION_NOT_FOUND for one that is not in this user's inbox */

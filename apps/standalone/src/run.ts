@@ -1,8 +1,10 @@
 import { serveApi } from '@carillon/api';
+import { createPreviews, createReceive } from '@carillon/channel';
 import { CarillonError } from '@carillon/contracts';
 import { type Gateway, listen, openGateway } from '@carillon/gateway';
-import { runProcess } from '@carillon/service';
-import { type Base, defaultDataDir, openBase, startWorkers } from './base.js';
+import { type Config, type PrometheusMetrics, runProcess } from '@carillon/service';
+import { type Base, defaultDataDir, openBase, publicUrlOf, startWorkers } from './base.js';
+import { receiversOf } from './channels.js';
 
 type Say = (line: string) => void;
 
@@ -17,11 +19,28 @@ export function runRoles(roles: { api: boolean }, say: Say): Promise<number> {
     base.defer('workers', await startWorkers(base));
     const socketPort = await openSockets(base, openGateway(base));
     say(`gateway:  ws://localhost:${socketPort}`);
-    if (roles.api) sayApi(base, (await serveApi({ ...base, metrics: parts.metrics, socketUrl: `ws://localhost:${socketPort}` })).url, say);
+    if (roles.api) sayApi(base, (await serveApi({ ...base, ...apiParts(base, parts.metrics, `ws://localhost:${socketPort}`) })).url, say);
     say(`redis:    ${base.embedded ? `embedded, data in ${base.dataDir}` : 'as configured'}`);
     say(`ready in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
     return { ready: async () => base.redis.isReady() };
   });
+}
+
+/** What the HTTP role needs of the channels, and of where it is. */
+export function apiParts(
+  base: Pick<Base, 'deliveries' | 'directory' | 'redis' | 'vault'> & { config: Config },
+  metrics: PrometheusMetrics,
+  socketUrl: string,
+) {
+  const { deliveries, directory, config } = base;
+  return {
+    metrics,
+    socketUrl,
+    publicUrl: publicUrlOf(config),
+    previews: createPreviews(base),
+    receivers: receiversOf(config),
+    receive: createReceive({ deliveries, directory, events: metrics }),
+  };
 }
 
 /** Listens on the configured port; beside another process of the same laptop, on any free one. */
@@ -41,10 +60,11 @@ function sayApi(base: Base, url: string, say: Say): void {
   const keys = base.config.apiKeys.split(',').map((entry) => entry.slice(entry.lastIndexOf(':') + 1).trim());
   const curl = (method: string, path: string, body: object) =>
     `curl -s -X ${method} ${url}${path} -H 'Authorization: Bearer ${keys[0]}' -H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`;
-  const template = { title: 'Hello {{name}}', body: 'Your first notification has arrived.', channels: ['in_app'] };
-  const notification = { userId: 'user-123', templateId: 'hello', data: { name: 'Ada' } };
+  const template = { title: 'Hello {{name}}', body: 'Your first notification has arrived.', channels: ['in_app', 'email', 'push'] };
+  const notification = { userId: 'user-123', templateId: 'hello', data: { name: 'Ada' }, to: { email: 'ada@example.com' } };
   say(`api:      ${url}`);
   say(`queues:   ${url}/admin/queues`);
+  say(`previews: ${url}/preview/mail`);
   say(`API key:  ${keys[0]}`);
   say(`send one: ${curl('PUT', '/v1/templates/hello', template)} && ${curl('POST', '/v1/notifications', notification)}`);
 }

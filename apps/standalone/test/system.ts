@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { createTokenIssuer } from '@carillon/access';
+import { type ChannelModule, startChannel } from '@carillon/channel';
 import type { Notification, NotificationRequest } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
+import { createDirectory, type Directory } from '@carillon/directory';
 import { createInbox, type Inbox } from '@carillon/inbox';
 import { createProducer, type Producer } from '@carillon/producer';
 import { openQueueViews, type QueueViews } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
+import { runRenderer } from '@carillon/renderer';
+import { configFromOptions, type Options } from '@carillon/service';
 import { createTemplates, type Templates } from '@carillon/templates';
-import { type SpawnedProcess, spawnProcess, TestClient } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { type SpawnedProcess, spawnProcess, TestClient, waitFor } from '@carillon/testkit';
+import { createVault, type Vault } from '@carillon/vault';
 import { afterAll, afterEach, expect } from '@jest/globals';
 import { NotificationService, type NotificationServiceOptions } from '../src/index.js';
 
@@ -72,10 +76,11 @@ const mainOf = (app: string) => fileURLToPath(new URL(`../../${app}/dist/main.js
 
 /** Starts the built main.js of an app. The caller ends it. */
 export const startRole = (
-  app: 'renderer' | 'in-app' | 'gateway' | 'standalone',
+  app: 'renderer' | 'in-app' | 'email' | 'push' | 'sms' | 'gateway' | 'standalone',
   place: Place,
   more: Record<string, string> = {},
-): SpawnedProcess => spawnProcess(mainOf(app), { env: { ...environmentOf(place), ...more } });
+  imports: string[] = [],
+): SpawnedProcess => spawnProcess(mainOf(app), { env: { ...environmentOf(place), ...more }, imports });
 
 /** Starts a fixture: a script of this folder, in a process of its own. The caller ends it. */
 export const startFixture = (name: string, env: Record<string, string>, args: string[] = []): SpawnedProcess =>
@@ -88,8 +93,8 @@ export async function end(process: SpawnedProcess): Promise<void> {
 }
 
 /** All roles in one process, and where they listen, once they do. */
-export async function startStandalone(place: Place) {
-  const process = startRole('standalone', place);
+export async function startStandalone(place: Place, more: Record<string, string> = {}) {
+  const process = startRole('standalone', place, more);
   await process.ready(/^ready/m);
   const port = async (line: RegExp) => (await process.ready(line))[1];
   return {
@@ -136,6 +141,8 @@ export interface Stores {
   readonly redis: Redis;
   readonly inbox: Inbox;
   readonly deliveries: Deliveries;
+  readonly directory: Directory;
+  readonly vault: Vault;
   readonly templates: Templates;
   readonly producer: Producer;
   readonly views: QueueViews;
@@ -147,6 +154,7 @@ export async function openStores({ redisUrl, prefix = 'notification:', partition
   const redis = await createRedis({ url: redisUrl }, { prefix, temper: 'prompt' });
   const vault = createVault(encryptionKeys);
   const deliveries = createDeliveries({ redis, retention: 3_600_000 });
+  const directory = await createDirectory({ redis, vault });
   const inbox = createInbox({ redis, vault, limits: { maxItems: 500, retention: 3_600_000 }, onRead: deliveries.markRead });
   const templates = await createTemplates(redis);
   const producer = await createProducer({ redis, vault, templates, deliveries, partitions });
@@ -158,7 +166,42 @@ export async function openStores({ redisUrl, prefix = 'notification:', partition
     await inbox.close();
     await redis.close();
   };
-  return { redis, inbox, deliveries, templates, producer, views, close };
+  return { redis, inbox, deliveries, directory, vault, templates, producer, views, close };
+}
+
+/** Runs the renderer and one channel's worker in this process, with the real SDKs in it. Ended by the function returned. */
+export async function runChannelHere({ redisUrl, prefix = 'notification:' }: Place, channel: ChannelModule, options: Options) {
+  const redis = await createRedis({ url: redisUrl }, { prefix, temper: 'patient' });
+  const vault = createVault(encryptionKeys);
+  const deliveries = createDeliveries({ redis, retention: 3_600_000 });
+  const directory = await createDirectory({ redis, vault });
+  const templates = await createTemplates(redis);
+  const parts = { redis, vault, deliveries, directory };
+  const renderer = await runRenderer({ ...parts, templates, partitions: 1 });
+  const worker = await startChannel(channel, { ...parts, config: configFromOptions(options), previewWithoutProvider: false });
+  return async () => {
+    await worker.close(1000);
+    await renderer.close(1000);
+    await templates.close();
+    await redis.close();
+  };
+}
+
+/** One delivery of a notification. */
+export async function deliveryOf(stores: Pick<Stores, 'deliveries'>, id: string, channel: string) {
+  const { deliveries } = await stores.deliveries.get(id);
+  return deliveries.find((delivery) => delivery.channel === channel);
+}
+
+/** Waits until a delivery has a status, and gives it. */
+export function settled(stores: Pick<Stores, 'deliveries'>, id: string, channel: string, status: string, timeout = 20_000) {
+  return waitFor(
+    async () => {
+      const delivery = await deliveryOf(stores, id, channel);
+      return delivery?.status === status && delivery;
+    },
+    { timeout, what: `${channel} of ${id} to be ${status}` },
+  );
 }
 
 /** Every notification of a user, newest first. */

@@ -1,2 +1,10 @@
-/** What every channel worker is made of. */
+/** What every channel is made of: its worker, its claims, providers with failover and what they share, receipts. */
+export { failed, handEach, meaningOfStatus, retryAfterOf, unlessAborted } from './call.js';
 export { type Channel, type ChannelEvents, type ChannelWorkerOptions, type Delivered, runChannel } from './channel.js';
+export { type WatchedConnections, watchConnections } from './connections.js';
+export { allOrNone, type ChannelModule, type DirectParts } from './module.js';
+export { createPreviews, type Preview, type Previews } from './previews.js';
+export { CALL_TIMEOUT_MS, type Message, type Provider, type Receipt, type ReceivedEvents, type Receiver, type Sent } from './provider.js';
+export { createProviderChannel, type ProviderChannelOptions, type ProviderEvents } from './provider-channel.js';
+export { createReceive, type ReceiptParts, type Receive } from './receipts.js';
+export { runChannelProcess, type StartParts, startChannel } from './start.js';

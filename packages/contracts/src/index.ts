@@ -7,6 +7,8 @@
  * - *channel*: a way to a recipient. *provider*: who carries a channel's messages (SendGrid, FCM); the in-app channel has none.
  * - *template*: what to say, versioned by content. *content*: a template rendered for one channel.
  * - *delivery*: one notification on one channel to one address. *attempt*: one try at it. *receipt*: a provider's later word on it.
+ * - *claim*: what a worker writes into a delivery's record before it calls a provider. *reason*: why a delivery was not sent.
+ * - *preference*: what a user wants to hear of and where. *suppression*: an address nothing may be sent to, whatever anybody wants.
  * - *job*: what a queue holds: 1..K *items*, each one notification at one stage.
  * - *inbox*: one user's in-app notifications. *log*: every change of an inbox in order; *offset*: a position in it; *epoch*: its identity.
  * - *connection*: one client's socket at a gateway.
@@ -19,4 +21,7 @@ export * from './frames.js';
 export * from './job.js';
 export * from './notification.js';
 export * from './parse.js';
+export * from './reasons.js';
+export * from './source.js';
 export * from './template.js';
+export * from './user.js';

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import type { OnUnknown } from './channels/definition.js';
 import type { ChannelName } from './channels/index.js';
-import type { Json, Priority } from './notification.js';
+import type { InlineAddresses, Json, Priority } from './notification.js';
+import type { Address } from './user.js';
 
 /*
  * What jobs carry. Jobs outlive deploys: fields are only ever added, and optional ones are absent rather than null.
@@ -21,8 +23,22 @@ const common = {
 };
 const json = z.custom<Record<string, Json>>((value) => typeof value === 'object' && value !== null);
 
-const renderItem = z.object({ ...common, templateVersion: z.string(), data: json });
-const channelItem = z.object({ ...common, content: z.record(z.string(), z.string()), data: json.optional() });
+const renderItem = z.object({ ...common, templateVersion: z.string(), data: json, inline: z.custom<InlineAddresses>().optional() });
+const channelItem = z.object({
+  ...common,
+  /** Where it goes; absent where the user id is the address. */
+  to: z.custom<Address>().optional(),
+  /** When the renderer claimed its delivery, ms since the epoch; absent where the worker is to do that. */
+  claimedAt: z.number().optional(),
+  content: z.record(z.string(), z.string()),
+  /** The definition's `options`, as the template has them. */
+  options: z.record(z.string(), z.string()).optional(),
+  /** The template is `required`: no preference stops it, and nobody is offered to unsubscribe. */
+  required: z.boolean().optional(),
+  /** What to do where the outcome is unknown, if the template says so. */
+  onUnknown: z.custom<OnUnknown>().optional(),
+  data: json.optional(),
+});
 
 /** One notification on its way to the renderer. */
 export type RenderItem = z.infer<typeof renderItem>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ChannelName, channelNames } from './channels/index.js';
+import { emailAddressSchema } from './source.js';
 
 /** Lower number, served earlier. */
 export const priorityRank = { urgent: 1, high: 2, normal: 3, low: 4 } as const;
@@ -36,7 +37,7 @@ function notJson(value: unknown, path: string, depth: number): string | undefine
 
 const noControls = /^\P{Cc}+$/u;
 /** One line of text: no control characters, well-formed UTF-16. */
-const line = (max: number) =>
+export const line = (max: number) =>
   z
     .string()
     .min(1)
@@ -56,10 +57,18 @@ export const channelSchema = z.enum(channelNames as [ChannelName, ...ChannelName
 export const categorySchema = line(64);
 /** An idempotency key. */
 export const idempotencyKeySchema = line(255);
+/** A cancellation key. */
+export const cancellationKeySchema = line(255);
+
+/** A phone number in E.164: a plus sign and 7 to 15 digits. */
+export const phoneNumberSchema = z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be a phone number in E.164, such as +15550100');
+/** Addresses given with a request. */
+export const inlineAddressesSchema = z.strictObject({ email: emailAddressSchema.optional(), phone: phoneNumberSchema.optional() });
+export type InlineAddresses = z.output<typeof inlineAddressesSchema>;
 /** An id Carillon gave: a UUID in lower case. */
 export const notificationIdSchema = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be a notification id');
 
-const isLink = (text: string) => (text.startsWith('/') ? !text.startsWith('//') : /^https?:\/\//i.test(text) && URL.canParse(text));
+const isLink = (text: string) => (text.startsWith('/') ? !/^\/[\\/]/.test(text) : /^https?:\/\//i.test(text) && URL.canParse(text));
 
 /** Distinct channels, at least one. */
 export const channelsSchema = z
@@ -95,6 +104,10 @@ export const notificationRequestSchema = z.strictObject({
   tags: z.array(line(64)).max(10).optional(),
   url: line(2048).refine(isLink, 'must be an http(s) address or a path beginning with one slash').optional(),
   idempotencyKey: idempotencyKeySchema.optional(),
+  /** Names notifications to cancel together; tells nothing by itself and is stored as a hash. */
+  cancellationKey: cancellationKeySchema.optional(),
+  /** Addresses for this notification alone, before those of the directory. */
+  to: inlineAddressesSchema.optional(),
 });
 export type NotificationRequest = z.input<typeof notificationRequestSchema>;
 

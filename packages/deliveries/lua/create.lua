@@ -1,12 +1,16 @@
--- KEYS per record: record. ARGV: number, retention (ms); per record: its first line. Answers 'created' for each.
+-- KEYS per record: record, open records of its shard. ARGV: number, retention (ms); per record: its first line, its id, when it was created (ms).
+-- Answers 'created' for each.
 -- A record is a text that only grows: a first line that tells what it is about, then one line per step, in the order in which they came.
 local answers = {}
 for i = 1, tonumber(ARGV[1]) do
-  local line = ARGV[2 + i]
-  if not redis.call('SET', KEYS[i], line, 'PX', ARGV[2], 'NX') then
+  local record, line = KEYS[2 * i - 1], ARGV[3 * i]
+  if redis.call('SET', record, line, 'PX', ARGV[2], 'NX') then
+    redis.call('ZADD', KEYS[2 * i], ARGV[3 * i + 2], ARGV[3 * i + 1])
+  else
     -- Written before, or a step was noted first: readers take the first line of this kind.
-    redis.call('APPEND', KEYS[i], '\n' .. line)
-    redis.call('PEXPIRE', KEYS[i], ARGV[2])
+    redis.call('APPEND', record, '\n' .. line)
+    redis.call('PEXPIRE', record, ARGV[2])
+    redis.call('ZADD', KEYS[2 * i], ARGV[3 * i + 2], ARGV[3 * i + 1])
   end
   answers[i] = 'created'
 end

@@ -8,6 +8,9 @@ export interface NewRecord {
   readonly templateId: string;
   readonly templateVersion: string;
   readonly channels: readonly ChannelName[];
+  readonly category?: string | undefined;
+  /** Hash of the key by which it can be canceled together with others. */
+  readonly cancellationHash?: string | undefined;
   /** ms since the epoch. */
   readonly createdAt: number;
 }
@@ -19,18 +22,52 @@ export interface Claim {
   readonly requestHash: string;
 }
 
+/** Names one delivery: a notification, a channel and, where a person has several addresses there, the address by its opaque id. */
+export interface DeliveryRef {
+  readonly id: string;
+  readonly channel: ChannelName;
+  readonly address?: string | undefined;
+}
+
+/** What is told of one step of a delivery. */
+export interface StepDetail {
+  readonly attempts: number;
+  readonly reason?: string;
+  readonly provider?: string;
+  readonly providerMessageId?: string;
+  /** Sent again although an earlier try may have been sent. */
+  readonly resent?: boolean;
+  /** Of an unknown outcome: it is left at that until a person decides. */
+  readonly final?: boolean;
+}
+
+/** A delivery's step forward. */
+export interface Settlement extends DeliveryRef, StepDetail {
+  readonly status: DeliveryStatus;
+}
+
 /** One delivery, as people read it. */
 export interface Delivery {
   readonly channel: ChannelName;
+  /** Opaque id of the address where there may be several (a device), else null. */
+  readonly address: string | null;
   readonly status: DeliveryStatus;
-  /** Code of the catalogue that says why, where there is a why. */
+  /** Why, where there is a why: a code of the error catalogue, or a delivery reason. */
   readonly reason: string | null;
   readonly attempts: number;
   readonly provider: string | null;
   readonly providerMessageId: string | null;
+  /** Whether it was sent again although an earlier try may have been sent. */
+  readonly resent: boolean;
   /** When it reached each status it has had, ms since the epoch. */
   readonly times: Partial<Record<DeliveryStatus, number>>;
+  /** When the recipient first did what the provider tells of; ms since the epoch. */
+  readonly engagement: Partial<Record<Engagement, number>>;
 }
+
+/** What a recipient may do with a message. */
+export const engagements = ['opened', 'clicked', 'complained', 'unsubscribed'] as const;
+export type Engagement = (typeof engagements)[number];
 
 /** One notification's record. */
 export interface NotificationRecord {
@@ -38,25 +75,56 @@ export interface NotificationRecord {
   readonly userId: string;
   readonly templateId: string;
   readonly templateVersion: string;
+  readonly category: string | null;
   readonly status: NotificationStatus;
   readonly createdAt: number;
   readonly deliveries: Delivery[];
 }
 
-/** A delivery's step forward. */
-export interface Settlement {
-  readonly id: string;
-  readonly channel: ChannelName;
-  readonly status: DeliveryStatus;
+/** A worker is about to call a provider. */
+export interface Attempt extends DeliveryRef {
+  /** 1 for the first. */
   readonly attempts: number;
+  /** ms after which a claim that was not settled counts as abandoned. */
+  readonly lease: number;
+  /**
+   * What to do where an earlier claim is open: `refuse`; `resend`, go ahead though it may have been sent; `ours`, go ahead, for the claim was made
+   * for this very try, or a repeat shows nothing twice.
+   */
+  readonly open: 'refuse' | 'resend' | 'ours';
+}
+
+/** Whether the worker may go ahead. */
+export type Begun =
+  /** It has the claim; whatever comes of it must be settled. */
+  | { readonly state: 'go'; readonly resent: boolean }
+  /** Nothing is to be sent any more: it was sent, canceled, skipped. */
+  | { readonly state: 'ended'; readonly status: DeliveryStatus }
+  /** An earlier try was begun at `at` and not settled: it is under way until `until`, or was abandoned. `noted`: it is known as unknown. */
+  | { readonly state: 'open'; readonly at: number; readonly until: number; readonly attempts: number; readonly noted: boolean };
+
+/** What a provider reported of a delivery. */
+export interface ReceivedStep extends DeliveryRef {
+  /** The same report again changes nothing. */
+  readonly eventId: string;
+  /** ms since the epoch. */
+  readonly at: number;
+  readonly status?: DeliveryStatus;
+  readonly engagement?: Engagement;
   readonly reason?: string;
-  readonly provider?: string;
+  readonly provider: string;
   readonly providerMessageId?: string;
 }
 
+/** What became of a wish to cancel one delivery. */
+export interface Cancellation extends DeliveryRef {
+  /** True if it will never be sent; false if it was, or is on its way. Final. */
+  readonly canceled: boolean;
+}
+
 /**
- * The record per notification, with one delivery per channel: the status people read and the ledger workers settle in, in one.
- * A delivery only moves forward: a step back is kept as history and does not change its status.
+ * The record per notification, with one delivery per channel and address: the status people read and the ledger workers claim in, in one.
+ * What has ended stays ended, and moves only further (sent, delivered, bounced); while open, a delivery moves from try to try.
  * Methods throw REDIS_UNAVAILABLE when Redis is away.
  */
 export interface Deliveries {
@@ -71,10 +139,25 @@ export interface Deliveries {
   wasQueued(claim: Claim): Promise<boolean>;
   /** Notes that what was claimed is queued, so that a repeat does nothing for 7 days. */
   markQueued(claims: readonly Claim[]): Promise<void>;
+  /** Claims deliveries for one try each, unless they have ended or an earlier try is open: a compare-and-set on the record. */
+  begin(attempts: readonly Attempt[]): Promise<Outcome<Begun>[]>;
   /** Moves deliveries forward. May come before `create` of the same record has; a record that is gone (retention) stays gone. */
   settle(steps: readonly Settlement[]): Promise<Outcome<unknown>[]>;
+  /** Whether reports have been noted before, in order. */
+  heard(steps: readonly Pick<ReceivedStep, 'id' | 'eventId' | 'provider'>[]): Promise<boolean[]>;
+  /** Notes what providers report. Answers whether each was news of a record that is there. */
+  receive(steps: readonly ReceivedStep[]): Promise<Outcome<boolean>[]>;
+  /** Stops what has not been sent and is not being sent, for good. Answers for every delivery of a notification. @throws NOTIFICATION_NOT_FOUND */
+  cancel(id: string): Promise<Cancellation[]>;
+  /** Ids of the notifications that were given a cancellation key. */
+  keyedBy(cancellationHash: string): Promise<string[]>;
   /** Notes that notifications were read in the inbox. */
   markRead(ids: readonly string[]): Promise<void>;
   /** @throws NOTIFICATION_NOT_FOUND */
   get(id: string): Promise<NotificationRecord>;
+  /**
+   * Records older than `age` ms in which something is still open; forgets on the way those in which nothing is. Looks at about `limit` records,
+   * the oldest of each shard.
+   */
+  open(age: number, limit: number): Promise<NotificationRecord[]>;
 }

@@ -1,3 +1,4 @@
-/** The forward-only record per notification and channel: status and ledger in one. */
+/** The record per notification, channel and address: status and ledger in one. */
 export type * from './deliveries.js';
+export { engagements } from './deliveries.js';
 export { createDeliveries } from './redis-deliveries.js';

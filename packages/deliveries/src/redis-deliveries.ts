@@ -1,118 +1,170 @@
-import { CarillonError, type ChannelName, type DeliveryStatus } from '@carillon/contracts';
-import { type Call, loadScript, type Redis, type Script } from '@carillon/redis';
-import type { Deliveries, Delivery, NewRecord, NotificationRecord } from './deliveries.js';
-import { deliveryRank, rollUp } from './roll-up.js';
+import { createHash } from 'node:crypto';
+import { CarillonError, type DeliveryStatus } from '@carillon/contracts';
+import { type Call, loadScript, type Outcome, type Redis } from '@carillon/redis';
+import type { Begun, Deliveries, NewRecord, NotificationRecord, ReceivedStep } from './deliveries.js';
+import { firstLine, nameOf, READ, refOf, type Step, stepLine, toRecord } from './record.js';
+import { OPEN } from './roll-up.js';
 
 /** How long an idempotency key is remembered, ms. */
 const IDEMPOTENCY_WINDOW_MS = 7 * 24 * 3600 * 1000;
+/** How long a provider's report is known by its id, ms: SendGrid repeats what was not taken for a day. */
+const RECEIPT_WINDOW_MS = 3 * 24 * 3600 * 1000;
+/** Characters of base64url kept of the hash of a report's id: 144 bits. */
+const EVENT_CHARACTERS = 24;
 
-const createScript = loadScript(new URL('../lua/create.lua', import.meta.url));
-const claimScript = loadScript(new URL('../lua/claim.lua', import.meta.url));
-const noteScript = loadScript(new URL('../lua/note.lua', import.meta.url));
-const noteOnceScript = loadScript(new URL('../lua/note-once.lua', import.meta.url));
+const script = (name: string) => loadScript(new URL(`../lua/${name}.lua`, import.meta.url));
+const withSteps = (name: string) =>
+  loadScript(new URL('../lua/steps.lua', import.meta.url), new URL(`../lua/${name}.lua`, import.meta.url));
+const createScript = script('create');
+const claimScript = script('claim');
+const noteScript = script('note');
+const noteOnceScript = script('note-once');
+const receiveScript = script('receive');
+const beginScript = withSteps('begin');
+const cancelScript = withSteps('cancel');
 
-/** The first line of a record. */
-type About = Pick<NewRecord, 'userId' | 'templateId' | 'templateVersion' | 'channels' | 'createdAt'>;
-
-/** What a line `<channel>:<status> <json>` tells of a step. */
-interface Step {
-  readonly at: number;
-  readonly attempts: number;
-  readonly reason?: string;
-  readonly provider?: string;
-  readonly providerMessageId?: string;
-}
-
-/** The line that says that the notification was read. */
-const READ = 'read';
-
-/** Records in Redis, kept for `retention` ms. A record is a text of lines that only grows; see `create.lua`. */
+/** Records in Redis, kept for `retention` ms; for their form see `record.ts`. */
 export function createDeliveries({ redis, retention }: { redis: Redis; retention: number }): Deliveries {
-  const note = (script: Script, lines: readonly { id: string; line: string }[]) =>
-    redis.batch(
-      script,
-      [],
-      lines.map(({ id, line }): Call => ({ keys: [redis.keys.delivery(id)], args: [line] })),
-    );
+  const { keys } = redis;
   return {
-    create: (records) =>
-      redis.batch(
-        createScript,
-        [retention],
-        records.map((record): Call => ({ keys: [redis.keys.delivery(record.id)], args: [firstLine(record)] })),
-      ),
+    create: (records) => create(redis, retention, records),
     claim: (claims) =>
       redis.batch(
         claimScript,
         [IDEMPOTENCY_WINDOW_MS],
-        claims.map(({ id, requestHash }): Call => ({ keys: [redis.keys.idempotency(id)], args: [requestHash] })),
+        claims.map(({ id, requestHash }): Call => ({ keys: [keys.idempotency(id)], args: [requestHash] })),
       ),
     async wasQueued({ id, requestHash }) {
-      return (await redis.command<string | null>('GET', redis.keys.idempotency(id))) === `${requestHash}:queued`;
+      return (await redis.command<string | null>('GET', keys.idempotency(id))) === `${requestHash}:queued`;
     },
     async markQueued(claims) {
       await Promise.all(
         claims.map(({ id, requestHash }) =>
-          redis.command('SET', redis.keys.idempotency(id), `${requestHash}:queued`, 'PX', IDEMPOTENCY_WINDOW_MS),
+          redis.command('SET', keys.idempotency(id), `${requestHash}:queued`, 'PX', IDEMPOTENCY_WINDOW_MS),
         ),
+      );
+    },
+    async begin(attempts) {
+      const at = Date.now();
+      const calls = attempts.map(({ lease, open, ...ref }): Call => {
+        const step: Step = { at, attempts: ref.attempts, until: at + lease };
+        return { keys: [keys.delivery(ref.id)], args: [nameOf(ref), ref.channel, JSON.stringify(step).slice(0, -1), open] };
+      });
+      return (await redis.batch<string>(beginScript, [], calls)).map((outcome) =>
+        outcome.ok ? { ok: true, value: toBegun(outcome.value) } : outcome,
       );
     },
     settle(steps) {
       const at = Date.now();
-      return note(
-        noteScript,
-        steps.map(({ id, channel, status, ...rest }) => {
-          const step: Step = { at, ...rest };
-          return { id, line: `${channel}:${status} ${JSON.stringify(step)}` };
-        }),
-      );
+      const calls = steps.map(({ id, channel, address, status, ...detail }): Call => {
+        const line = stepLine({ channel, address }, status, { at, ...detail });
+        return { keys: [keys.delivery(id)], args: [line, REPEATED.includes(status) ? '1' : ''] };
+      });
+      return redis.batch(noteScript, [], calls);
     },
+    heard: (steps) => Promise.all(steps.map(async (step) => (await redis.command<number>('EXISTS', markOf(redis, step))) === 1)),
+    receive: (steps) => receive(redis, steps),
+    async cancel(id) {
+      const answer = await redis.run<(string | number)[] | null>(cancelScript, { keys: [keys.delivery(id)], args: [Date.now()] });
+      if (!answer) throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'id', id });
+      return Array.from({ length: answer.length / 2 }, (_, i) => ({
+        ...refOf(id, answer[2 * i] as string),
+        canceled: answer[2 * i + 1] === 1,
+      }));
+    },
+    keyedBy: (hash) => redis.command<string[]>('SMEMBERS', keys.cancellation(hash)),
     async markRead(ids) {
-      const outcomes = await note(
-        noteOnceScript,
-        ids.map((id) => ({ id, line: READ })),
-      );
-      for (const outcome of outcomes) if (!outcome.ok) throw outcome.error;
+      const calls = ids.map((id): Call => ({ keys: [keys.delivery(id)], args: [READ] }));
+      for (const outcome of await redis.batch(noteOnceScript, [], calls)) if (!outcome.ok) throw outcome.error;
     },
     async get(id) {
-      const text = await redis.command<string | null>('GET', redis.keys.delivery(id));
-      const record = text === null ? undefined : toRecord(id, text.split('\n'));
+      const text = await redis.command<string | null>('GET', keys.delivery(id));
+      const record = text === null ? undefined : toRecord(id, text);
       if (!record) throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'id', id });
       return record;
     },
+    open: (age, limit) => openRecords(redis, age, limit),
   };
 }
 
-function firstLine({ userId, templateId, templateVersion, channels, createdAt }: NewRecord): string {
-  const about: About = { userId, templateId, templateVersion, channels, createdAt };
-  return JSON.stringify(about);
+/** Statuses in which a delivery may stay over many tries, so that noting each would let its record grow. */
+const REPEATED: readonly DeliveryStatus[] = ['held'];
+
+async function create(redis: Redis, retention: number, records: readonly NewRecord[]): Promise<Outcome<unknown>[]> {
+  const writing = redis.batch(
+    createScript,
+    [retention],
+    records.map((record): Call => {
+      const { id, createdAt } = record;
+      return { keys: [redis.keys.delivery(id), redis.keys.openDeliveries(id)], args: [firstLine(record), id, createdAt] };
+    }),
+  );
+  const keyed = records.flatMap(({ id, cancellationHash }) =>
+    cancellationHash === undefined ? [] : [{ id, key: redis.keys.cancellation(cancellationHash) }],
+  );
+  const failures = new Map<string, CarillonError>();
+  await Promise.all(
+    keyed.map(async ({ id, key }) => {
+      try {
+        await Promise.all([redis.command('SADD', key, id), redis.command('PEXPIRE', key, retention)]);
+      } catch (error) {
+        failures.set(id, error as CarillonError);
+      }
+    }),
+  );
+  return (await writing).map((outcome, i) => {
+    const error = failures.get((records[i] as NewRecord).id);
+    return error ? { ok: false, error } : outcome;
+  });
 }
 
-function toRecord(id: string, lines: readonly string[]): NotificationRecord | undefined {
-  const first = lines.find((line) => line.startsWith('{'));
-  // Steps of a record whose first line never came, or is gone with its retention.
-  if (first === undefined) return undefined;
-  const { userId, templateId, templateVersion, channels, createdAt } = JSON.parse(first) as About;
-  const deliveries = channels.map((channel) => toDelivery(channel, createdAt, lines));
-  const statuses = deliveries.map(({ status }) => status);
-  return { id, userId, templateId, templateVersion, status: rollUp(statuses, lines.includes(READ)), createdAt, deliveries };
+/** Reads what `begin.lua` answers. */
+function toBegun(answer: string): Begun {
+  if (answer === 'go' || answer === 'again') return { state: 'go', resent: answer === 'again' };
+  const [state, status, ...json] = answer.split(' ');
+  if (state === 'ended') return { state, status: status as DeliveryStatus };
+  const { at, until = at, attempts } = JSON.parse(json.join(' ')) as Step;
+  return { state: 'open', at, until, attempts, noted: status === 'unknown' };
 }
 
-/** Reads a delivery's steps in the order in which they came; one that is no step forward leaves the status as it is. */
-function toDelivery(channel: ChannelName, createdAt: number, lines: readonly string[]): Delivery {
-  let status: DeliveryStatus = 'pending';
-  let last: Step = { at: createdAt, attempts: 0 };
-  const times: Delivery['times'] = { pending: createdAt };
-  for (const line of lines) {
-    if (!line.startsWith(`${channel}:`)) continue;
-    const space = line.indexOf(' ');
-    const reached = line.slice(channel.length + 1, space) as DeliveryStatus;
-    const step = JSON.parse(line.slice(space + 1)) as Step;
-    times[reached] ??= step.at;
-    const ahead = deliveryRank[reached] - deliveryRank[status];
-    // The same status again (a further attempt) brings its own details; of two endings of one rank the first stands.
-    if (ahead > 0 || reached === status) [status, last] = [reached, step];
+/** The key that marks a report as heard. */
+function markOf(redis: Redis, { id, provider, eventId }: Pick<ReceivedStep, 'id' | 'eventId' | 'provider'>): string {
+  const event = createHash('sha256').update(`${provider} ${eventId}`).digest('base64url');
+  return redis.keys.receipt(id, event.slice(0, EVENT_CHARACTERS));
+}
+
+async function receive(redis: Redis, steps: readonly ReceivedStep[]): Promise<Outcome<boolean>[]> {
+  const calls = steps.map(({ id, channel, address, eventId, at, status, engagement, ...rest }): Call => {
+    const what = status ?? engagement;
+    if (what === undefined)
+      throw new CarillonError('INTERNAL', { message: 'A receipt tells neither a status nor what the recipient did.' });
+    const line = stepLine({ channel, address }, what, { at, attempts: 0, ...rest });
+    // The first opening is told; an image proxy may fetch its pixel a thousand times.
+    const known = status === undefined ? `\n${line.slice(0, line.indexOf(' ') + 1)}` : '';
+    return { keys: [redis.keys.delivery(id), markOf(redis, { id, eventId, provider: rest.provider })], args: [line, known] };
+  });
+  const outcomes = await redis.batch<number>(receiveScript, [RECEIPT_WINDOW_MS], calls);
+  return outcomes.map((outcome) => (outcome.ok ? { ok: true, value: outcome.value === 1 } : outcome));
+}
+
+/** Whether somebody may still do something about it. An outcome that is left unknown is for a person to judge. */
+function isOpen({ deliveries }: NotificationRecord): boolean {
+  return deliveries.some(({ status, reason }) => OPEN.includes(status) && reason !== 'OUTCOME_UNKNOWN');
+}
+
+async function openRecords(redis: Redis, age: number, limit: number): Promise<NotificationRecord[]> {
+  const found: NotificationRecord[] = [];
+  const share = Math.ceil(limit / redis.keys.allOpenDeliveries.length);
+  for (const index of redis.keys.allOpenDeliveries) {
+    const ids = await redis.command<string[]>('ZRANGEBYSCORE', index, 0, Date.now() - age, 'LIMIT', 0, share);
+    if (ids.length === 0) continue;
+    const texts = await redis.command<(string | null)[]>('MGET', ...ids.map(redis.keys.delivery));
+    const records = ids.map((id, i) => (texts[i] == null ? undefined : toRecord(id, texts[i] as string)));
+    const open = records.flatMap((record) => (record && isOpen(record) ? [record] : []));
+    found.push(...open);
+    const stillOpen = new Set(open.map(({ id }) => id));
+    const done = ids.filter((id) => !stillOpen.has(id));
+    if (done.length > 0) await redis.command('ZREM', index, ...done);
   }
-  const { attempts, reason = null, provider = null, providerMessageId = null } = last;
-  return { channel, status, reason, attempts, provider, providerMessageId, times };
+  return found;
 }

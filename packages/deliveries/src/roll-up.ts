@@ -1,21 +1,25 @@
 import type { DeliveryStatus, NotificationStatus } from '@carillon/contracts';
 
-/** How far along each status is. A delivery's status is the furthest it has reached. */
+/**
+ * How far along each status is. What is open goes from try to try; what has ended only moves further. A failed delivery may still be
+ * canceled, so that nobody tries it again, or be sent by another try.
+ */
 export const deliveryRank: Readonly<Record<DeliveryStatus, number>> = {
   pending: 0,
   held: 1,
   sending: 2,
   unknown: 3,
   failed: 4,
-  skipped: 4,
-  canceled: 4,
-  expired: 4,
-  sent: 5,
-  delivered: 6,
-  bounced: 7,
+  skipped: 5,
+  canceled: 5,
+  expired: 5,
+  sent: 6,
+  delivered: 7,
+  bounced: 8,
 };
 
-const OPEN: readonly DeliveryStatus[] = ['pending', 'held', 'sending', 'unknown'];
+/** What has not ended. */
+export const OPEN: readonly DeliveryStatus[] = ['pending', 'held', 'sending', 'unknown'];
 
 /** A whole notification's status from those of its deliveries. */
 export function rollUp(statuses: readonly DeliveryStatus[], read: boolean): NotificationStatus {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { DeliveryStatus } from '@carillon/contracts';
-import { createDeliveries, type Deliveries } from '@carillon/deliveries';
+import { type Attempt, createDeliveries, type Deliveries, type DeliveryRef, type NewRecord, type ReceivedStep } from '@carillon/deliveries';
 import { createRedis, type Redis } from '@carillon/redis';
 import { startCluster } from '@carillon/testkit';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -44,16 +44,20 @@ test('is there as soon as it is created, pending on every channel', async () => 
     userId: 'u',
     templateId: 't',
     templateVersion: 'v',
+    category: null,
     status: 'pending',
     createdAt: made.createdAt,
     deliveries: ['in_app', 'email'].map((channel) => ({
       channel,
+      address: null,
       status: 'pending',
       reason: null,
       attempts: 0,
       provider: null,
       providerMessageId: null,
+      resent: false,
       times: { pending: made.createdAt },
+      engagement: {},
     })),
   });
 });
@@ -128,4 +132,171 @@ test('an idempotency key is claimed once for one request', async () => {
   await deliveries.markQueued([claim]);
   expect(await deliveries.claim([claim])).toEqual([{ ok: true, value: 'queued' }]);
   expect(await deliveries.claim([{ ...claim, requestHash: 'two' }])).toEqual([{ ok: true, value: 'mismatch' }]);
+});
+
+const begin = async (ref: DeliveryRef, more: Partial<Attempt> = {}) => {
+  const [outcome] = await deliveries.begin([{ attempts: 1, lease: 60_000, open: 'refuse', ...ref, ...more }]);
+  if (!outcome?.ok) throw outcome?.error;
+  return outcome.value;
+};
+const made = async (more: Partial<NewRecord> = {}) => {
+  const fresh = { ...record(), channels: ['in_app', 'email', 'push'] as const, ...more };
+  await deliveries.create([fresh]);
+  return fresh.id;
+};
+const email = (id: string) => ({ id, channel: 'email' as const });
+
+test('a claim is had once: many at the same time, one goes ahead', async () => {
+  const id = await made();
+  const states = await Promise.all(Array.from({ length: 20 }, () => begin(email(id))));
+  expect(states.filter(({ state }) => state === 'go')).toHaveLength(1);
+  expect(states.filter(({ state }) => state === 'open')).toHaveLength(19);
+});
+
+test('what was settled sends nothing again; what failed, or was surely not sent, may', async () => {
+  for (const status of ['sent', 'delivered', 'bounced', 'skipped', 'canceled', 'expired'] as const) {
+    const id = await made();
+    await begin(email(id));
+    await deliveries.settle([{ ...email(id), status, attempts: 1 }]);
+    expect([status, await begin(email(id))]).toEqual([status, { state: 'ended', status }]);
+    expect([status, await begin(email(id), { open: 'resend' })]).toEqual([status, { state: 'ended', status }]);
+  }
+  for (const status of ['pending', 'held', 'failed'] as const) {
+    const id = await made();
+    await begin(email(id));
+    await deliveries.settle([{ ...email(id), status, attempts: 1 }]);
+    expect([status, await begin(email(id))]).toEqual([status, { state: 'go', resent: false }]);
+  }
+});
+
+test('an open claim is told with its times, and is passed only by who sends again, flagged', async () => {
+  const id = await made();
+  await begin(email(id), { attempts: 2, lease: 5000 });
+  const open = await begin(email(id), { attempts: 3 });
+  expect(open).toEqual({ state: 'open', at: expect.any(Number), until: expect.any(Number), attempts: 2, noted: false });
+  if (open.state === 'open') expect(open.until - open.at).toBe(5000);
+  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 2, reason: 'PROVIDER_OUTCOME_UNKNOWN' }]);
+  expect(await begin(email(id))).toMatchObject({ state: 'open', noted: true });
+  expect(await begin(email(id), { open: 'resend', attempts: 3 })).toEqual({ state: 'go', resent: true });
+  await deliveries.settle([{ ...email(id), status: 'sent', attempts: 3 }]);
+  expect((await deliveries.get(id)).deliveries[1]).toMatchObject({ status: 'sent', attempts: 3, resent: true });
+});
+
+test('a claim of one’s own is gone ahead with, and noted once', async () => {
+  const id = await made();
+  const inApp = { id, channel: 'in_app' as const };
+  for (let i = 0; i < 3; i++) expect(await begin(inApp, { open: 'ours' })).toEqual({ state: 'go', resent: false });
+  const record = await redis.command<string>('GET', redis.keys.delivery(id));
+  expect(record.match(/in_app:sending/g)).toHaveLength(1);
+  await deliveries.settle([{ ...inApp, status: 'delivered', attempts: 1 }]);
+  expect(await begin(inApp, { open: 'ours' })).toEqual({ state: 'ended', status: 'delivered' });
+});
+
+test('an outcome left unknown is sent again when a person has it tried, flagged', async () => {
+  const id = await made();
+  await begin(email(id));
+  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN', final: true }]);
+  expect((await deliveries.get(id)).deliveries[1]).toMatchObject({ status: 'unknown', reason: 'OUTCOME_UNKNOWN' });
+  expect(await begin(email(id))).toEqual({ state: 'go', resent: true });
+});
+
+test('a channel with several addresses has a delivery for each', async () => {
+  const id = await made({ channels: ['push'] });
+  const phone = { id, channel: 'push' as const, address: 'device-1' };
+  const tablet = { ...phone, address: 'device-10' };
+  await deliveries.settle([phone, tablet].map((ref) => ({ ...ref, status: 'pending' as const, attempts: 0 })));
+  expect(await begin(phone)).toEqual({ state: 'go', resent: false });
+  expect(await begin(tablet)).toEqual({ state: 'go', resent: false });
+  await deliveries.settle([{ ...phone, status: 'sent', attempts: 1, provider: 'fcm' }]);
+  expect((await deliveries.get(id)).deliveries).toMatchObject([
+    { channel: 'push', address: 'device-1', status: 'sent', provider: 'fcm' },
+    { channel: 'push', address: 'device-10', status: 'sending' },
+  ]);
+});
+
+test('held is noted once, however often it is found so', async () => {
+  const id = await made();
+  for (let i = 0; i < 50; i++) await deliveries.settle([{ ...email(id), status: 'held', attempts: 0, reason: 'provider_down' }]);
+  expect(await redis.command('STRLEN', redis.keys.delivery(id))).toBeLessThan(500);
+  await begin(email(id));
+  expect((await deliveries.get(id)).deliveries[1]?.status).toBe('sending');
+  await deliveries.settle([{ ...email(id), status: 'held', attempts: 0, reason: 'provider_down' }]);
+  expect((await deliveries.get(id)).deliveries[1]?.status).toBe('held');
+});
+
+test('cancel stops what waits and what failed, and says so of what is under way or out', async () => {
+  const id = await made();
+  await begin(email(id));
+  await deliveries.settle([{ id, channel: 'in_app', status: 'delivered', attempts: 1 }]);
+  const answer = [
+    { id, channel: 'in_app', canceled: false },
+    { id, channel: 'email', canceled: false },
+    { id, channel: 'push', canceled: true },
+  ];
+  expect(await deliveries.cancel(id)).toEqual(answer);
+  expect(await deliveries.cancel(id)).toEqual(answer);
+  expect(await begin({ id, channel: 'push' })).toEqual({ state: 'ended', status: 'canceled' });
+  // Addresses that were found only after the cancellation.
+  expect(await begin({ id, channel: 'push', address: 'device-1' })).toEqual({ state: 'ended', status: 'canceled' });
+  await deliveries.settle([{ ...email(id), status: 'failed', attempts: 1 }]);
+  expect((await deliveries.cancel(id))[1]).toMatchObject({ canceled: true });
+  expect((await deliveries.get(id)).deliveries.map(({ status }) => status)).toEqual(['delivered', 'canceled', 'canceled']);
+  await expect(deliveries.cancel(randomUUID())).rejects.toMatchObject({ code: 'NOTIFICATION_NOT_FOUND' });
+});
+
+test('cancel and claim at the same time: one of them has it', async () => {
+  for (let i = 0; i < 30; i++) {
+    const id = await made({ channels: ['email'] });
+    const [begun, [canceled]] = await Promise.all([begin(email(id)), deliveries.cancel(id)]);
+    expect(canceled?.canceled).toBe(begun.state !== 'go');
+  }
+});
+
+test('what a cancellation key names is found by its hash', async () => {
+  const ids = [await made({ cancellationHash: 'h1' }), await made({ cancellationHash: 'h1' })];
+  await made({ cancellationHash: 'h2' });
+  expect((await deliveries.keyedBy('h1')).toSorted()).toEqual(ids.toSorted());
+  expect(await deliveries.keyedBy('h3')).toEqual([]);
+});
+
+test('receipts move forward only, count once, and change nothing of what is not known', async () => {
+  const id = await made();
+  await deliveries.settle([{ ...email(id), status: 'sent', attempts: 2, provider: 'sendgrid', providerMessageId: 'm' }]);
+  const receipt = (eventId: string, more: Partial<ReceivedStep>): ReceivedStep => ({
+    ...email(id),
+    eventId,
+    at: 5,
+    provider: 'sendgrid',
+    ...more,
+  });
+  const hear = async (...steps: ReceivedStep[]) => (await deliveries.receive(steps)).map((outcome) => outcome.ok && outcome.value);
+  expect(await hear(receipt('e1', { status: 'delivered' }), receipt('e1', { status: 'delivered' }))).toEqual([true, false]);
+  expect(await hear(receipt('e2', { status: 'sent' }))).toEqual([true]);
+  expect(await hear(receipt('e3', { engagement: 'opened', at: 7 }), receipt('e4', { engagement: 'opened', at: 9 }))).toEqual([true, false]);
+  expect(await hear({ ...receipt('e5', { status: 'bounced' }), id: randomUUID() })).toEqual([false]);
+  expect(await deliveries.heard([receipt('e1', {}), receipt('e9', {})])).toEqual([true, false]);
+  expect((await deliveries.get(id)).deliveries[1]).toMatchObject({
+    status: 'delivered',
+    attempts: 2,
+    provider: 'sendgrid',
+    providerMessageId: 'm',
+    engagement: { opened: 7 },
+  });
+});
+
+test('what is still open after a while is listed, the rest forgotten', async () => {
+  const past = Date.now() - 3_600_000;
+  const open = await made({ createdAt: past });
+  const young = await made({ createdAt: Date.now() });
+  const done = await made({ createdAt: past, channels: ['email'] });
+  const left = await made({ createdAt: past, channels: ['email'] });
+  await deliveries.settle([
+    { ...email(done), status: 'sent', attempts: 1 },
+    { ...email(left), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN', final: true },
+  ]);
+  const found = (await deliveries.open(60_000, 10_000)).map(({ id }) => id);
+  expect(found).toContain(open);
+  for (const id of [young, done, left]) expect(found).not.toContain(id);
+  const indexed = await Promise.all([open, young, done, left].map((id) => redis.command('ZSCORE', redis.keys.openDeliveries(id), id)));
+  expect(indexed.map((score) => score !== null)).toEqual([true, true, false, false]);
 });

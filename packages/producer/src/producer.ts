@@ -3,6 +3,15 @@ import type { CarillonError, NotificationRequest } from '@carillon/contracts';
 /** What became of one request of a list. */
 export type QueueResult = { readonly ok: true; readonly id: string } | { readonly ok: false; readonly error: CarillonError };
 
+/** What is to be canceled. */
+export type CancelTarget = { readonly id: string } | { readonly cancellationKey: string; readonly userId?: string | undefined };
+
+/** Ids of notifications, by what became of the wish to cancel them. */
+export interface Canceled {
+  readonly canceled: string[];
+  readonly alreadySent: string[];
+}
+
 /** The queueing half of Carillon. */
 export interface Producer {
   /**
@@ -17,6 +26,13 @@ export interface Producer {
   queueNotifications(requests: readonly NotificationRequest[]): Promise<QueueResult[]>;
   /** The same for another caller: idempotency keys of different callers are different. `caller` is the name of an API key. */
   as(caller: string): Pick<Producer, 'queueNotification' | 'queueNotifications'>;
+  /**
+   * Cancels one notification (by its id) or all with one cancellation key, of one user if told. Final: what is `canceled` is never sent; of what is
+   * `alreadySent` something was sent, or was just going out. One of which a part was stopped and a part was out is in both.
+   *
+   * @throws NOTIFICATION_NOT_FOUND for an id (not for a key), FIELD_INVALID, QUEUE_UNAVAILABLE
+   */
+  cancel(target: string | CancelTarget): Promise<Canceled>;
   /** Waits for what is under way. */
   close(): Promise<void>;
 }

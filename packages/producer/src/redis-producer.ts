@@ -1,4 +1,4 @@
-import { randomBytes, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import {
   CarillonError,
   type ChannelName,
@@ -25,9 +25,10 @@ import {
 } from '@carillon/queue';
 import { type Redis, redisError, replyCode } from '@carillon/redis';
 import type { Templates } from '@carillon/templates';
-import { keyedHash, type Vault } from '@carillon/vault';
+import { installationSecret, keyedHash, type Vault } from '@carillon/vault';
 import { v7 as uuidv7 } from 'uuid';
 import type { z } from 'zod';
+import { cancel } from './cancel.js';
 import type { Producer, QueueResult } from './producer.js';
 
 /** Jobs of one partition and priority on their way to Redis at once: enough to hide the round trip, few enough that callers gather. */
@@ -60,7 +61,12 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
     createStageQueue(parts, renderStage, queueName(renderStage.name, partition)),
   );
   const commits = createGroupCommit<Accepted, string>(
-    { maxItems: renderStage.itemsPerJob, maxBytes: JOB_MAX_BYTES, maxInFlight: ADDS_IN_FLIGHT, maxWaitingBytes: MAX_WAITING_BYTES },
+    {
+      maxItems: renderStage.itemsPerJob(undefined),
+      maxBytes: JOB_MAX_BYTES,
+      maxInFlight: ADDS_IN_FLIGHT,
+      maxWaitingBytes: MAX_WAITING_BYTES,
+    },
     (lane, accepted) => commit(parts, stages[Number(lane.split(' ', 1)[0])] as StageQueue<RenderItem>, accepted),
   );
   let closed = false;
@@ -94,6 +100,12 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
   return {
     ...as(DEFAULT_CALLER),
     as,
+    async cancel(target) {
+      if (closed) throw new CarillonError('SERVICE_CLOSED');
+      return cancel(parts.deliveries, (key) => cancellationHash(secret, key), target).catch((error) => {
+        throw unavailable(error);
+      });
+    },
     async close() {
       closed = true;
       await commits.idle();
@@ -105,22 +117,31 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
 /** A request, read and copied, with the id it will have. */
 interface Asked {
   readonly id: string;
-  readonly body: Omit<z.output<typeof notificationRequestSchema>, 'idempotencyKey'>;
+  readonly body: Omit<z.output<typeof notificationRequestSchema>, 'idempotencyKey' | 'cancellationKey'>;
   /** Hash of the request, if its id comes from an idempotency key. */
   readonly requestHash: string | undefined;
+  /** Hash of its cancellation key, if it has one. */
+  readonly cancellationHash: string | undefined;
+}
+
+/** The name under which a cancellation key is stored: it may tell of people and what they come for. */
+function cancellationHash(secret: Buffer, key: string): string {
+  return keyedHash(secret, 'cancellation', key).toString('base64url');
 }
 
 /** Reads a request before anything is awaited, and copies it: the caller may use its object for the next one. */
 function read(secret: Buffer, caller: string, input: NotificationRequest): Asked {
-  const { idempotencyKey, data, ...rest } = parse(notificationRequestSchema, input);
+  const { idempotencyKey, cancellationKey, data, ...rest } = parse(notificationRequestSchema, input);
   const json = JSON.stringify(data);
   if (Buffer.byteLength(json) > DATA_MAX_BYTES) {
     throw new CarillonError('FIELD_INVALID', { field: 'data', message: `data: must be at most ${DATA_MAX_BYTES} bytes of JSON` });
   }
   const body = { ...rest, data: JSON.parse(json) as typeof data };
-  if (idempotencyKey === undefined) return { id: newId(), body, requestHash: undefined };
-  const requestHash = keyedHash(secret, 'request', canonical(body)).toString('base64url');
-  return { id: keyedId(secret, caller, idempotencyKey), body, requestHash };
+  const hash = cancellationKey === undefined ? undefined : cancellationHash(secret, cancellationKey);
+  if (idempotencyKey === undefined) return { id: newId(), body, requestHash: undefined, cancellationHash: hash };
+  const whole = cancellationKey === undefined ? body : { ...body, cancellationKey };
+  const requestHash = keyedHash(secret, 'request', canonical(whole)).toString('base64url');
+  return { id: keyedId(secret, caller, idempotencyKey), body, requestHash, cancellationHash: hash };
 }
 
 /**
@@ -137,16 +158,18 @@ async function accept({ templates, deliveries }: ProducerParts, asked: Asked): P
   }
 }
 
-async function prepare(templates: Templates, { id, body, requestHash }: Asked): Promise<Accepted> {
+async function prepare(templates: Templates, { id, body, requestHash, cancellationHash }: Asked): Promise<Accepted> {
   const { definition, version, check } = await templates.current(body.templateId);
   check(body.data);
   const channels = allowedChannels(body.channels, definition.channels);
   const createdAt = Date.now();
   const category = body.category ?? definition.category;
+  const { to: inline, ...rest } = body;
   const { userId, templateId } = body;
   const priority = body.priority ?? definition.priority ?? 'normal';
   const item: RenderItem = {
-    ...body,
+    ...rest,
+    ...(inline !== undefined && { inline }),
     id,
     templateVersion: version,
     channels,
@@ -154,7 +177,7 @@ async function prepare(templates: Templates, { id, body, requestHash }: Asked): 
     ...(category !== undefined && { category }),
     createdAt,
   };
-  const record: NewRecord = { id, userId, templateId, templateVersion: version, channels, createdAt };
+  const record: NewRecord = { id, userId, templateId, templateVersion: version, channels, category, cancellationHash, createdAt };
   return { packed: pack(item), record, requestHash };
 }
 
@@ -281,11 +304,4 @@ function keyedId(secret: Buffer, caller: string, key: string): string {
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-}
-
-/** The secret behind keyed ids: made once per installation, kept sealed, so that it outlives a change of encryption keys. */
-async function installationSecret(redis: Redis, vault: Vault): Promise<Buffer> {
-  await redis.command('SET', redis.keys.installation, vault.seal('installation', '', randomBytes(32).toString('base64')), 'NX');
-  const sealed = await redis.command<string>('GET', redis.keys.installation);
-  return Buffer.from(vault.open('installation', '', sealed), 'base64');
 }

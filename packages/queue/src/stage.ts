@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { CarillonError, type Priority, parse, priorityRank } from '@carillon/contracts';
+import { type Address, CarillonError, type Priority, parse, priorityRank } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
 import type { Vault } from '@carillon/vault';
 import { type Job, type JobsOptions, Queue } from 'bullmq';
@@ -10,13 +10,19 @@ export interface Item {
   readonly id: string;
   readonly userId: string;
   readonly priority: Priority;
+  /** Where it goes, once that is known. */
+  readonly to?: Address | undefined;
 }
+
+/** What tells an item from all others of its stage: one notification may go to several addresses. */
+export const itemKey = ({ id, to }: Pick<Item, 'id' | 'to'>): string => (to?.id === undefined ? id : `${id}~${to.id}`);
 
 /** What a stage's jobs carry and how many of it. */
 export interface StageDefinition<T extends Item> {
   /** `render`, or a channel. */
   readonly name: string;
-  readonly itemsPerJob: number;
+  /** Items one job carries at most, by what kind of address they go to; jobs are of one kind. */
+  readonly itemsPerJob: (kind: string | undefined) => number;
   readonly item: z.ZodType<T>;
 }
 
@@ -78,9 +84,9 @@ export const queueName = (stage: string, partition: number) => `${stage}-${parti
 /** The name of the queue where single items go that were there when a worker died. */
 export const quarantineName = (stage: string) => `${stage}-quarantine`;
 
-/** A BullMQ queue on a shared connection. Close it when done. */
-export function openQueue(redis: Redis, name: string): Queue {
-  const queue = new Queue(name, {
+/** A BullMQ queue, or one of a `kind` derived from it, on a shared connection. Close it when done. */
+export function openQueue(redis: Redis, name: string, kind = Queue): Queue {
+  const queue = new kind(name, {
     connection: redis.connection,
     prefix: redis.keys.queue(name),
     streams: { events: { maxLen: EVENTS_KEPT } },
@@ -151,20 +157,22 @@ export function triesOf(job: Job): number {
   return ((job.data as Partial<JobData>).tries ?? 0) + job.attemptsMade;
 }
 
-/** Cuts items into jobs: of one priority, of at most `itemsPerJob` items and JOB_MAX_BYTES (a larger item travels alone). */
-export function toJobs<T extends Item>(items: readonly T[], itemsPerJob: number): Packed<T>[][] {
-  const open = new Map<Priority, { items: Packed<T>[]; bytes: number }>();
+/** Cuts items into jobs: of one priority and kind, of as many items as the stage says and JOB_MAX_BYTES (a larger item travels alone). */
+export function toJobs<T extends Item>(items: readonly T[], { itemsPerJob }: StageDefinition<T>): Packed<T>[][] {
+  const open = new Map<string, { items: Packed<T>[]; bytes: number }>();
   const jobs: Packed<T>[][] = [];
   for (const item of items) {
     const packed = pack(item);
     const bytes = Buffer.byteLength(packed.json);
-    const job = open.get(item.priority);
-    if (job && job.items.length < itemsPerJob && job.bytes + bytes <= JOB_MAX_BYTES) {
+    const kind = item.to?.kind;
+    const company = kind === undefined ? item.priority : `${item.priority} ${kind}`;
+    const job = open.get(company);
+    if (job && job.items.length < itemsPerJob(kind) && job.bytes + bytes <= JOB_MAX_BYTES) {
       job.items.push(packed);
       job.bytes += bytes;
     } else {
       const fresh = { items: [packed], bytes };
-      open.set(item.priority, fresh);
+      open.set(company, fresh);
       jobs.push(fresh.items);
     }
   }
@@ -173,9 +181,9 @@ export function toJobs<T extends Item>(items: readonly T[], itemsPerJob: number)
 
 /** A job id that is the same for the same items, so that a stage that runs twice does not queue the next one twice. */
 export function jobIdOf(items: readonly Packed<Item>[]): string {
-  if (items.length === 1) return (items[0] as Packed<Item>).item.id;
+  if (items.length === 1) return itemKey((items[0] as Packed<Item>).item);
   const hash = createHash('sha256');
-  for (const { item } of items) hash.update(item.id);
+  for (const { item } of items) hash.update(itemKey(item));
   return `batch-${hash.digest('hex').slice(0, 32)}`;
 }
 

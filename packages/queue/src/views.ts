@@ -1,8 +1,10 @@
 import { channelNames } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
 import type { Queue } from 'bullmq';
+import { type FailedItems, openFailed } from './failed.js';
 import { recordPartitions } from './partitions.js';
-import { openQueue, quarantineName, queueName } from './stage.js';
+import { openRedrivableQueue } from './redrive.js';
+import { quarantineName, queueName } from './stage.js';
 import { renderStage } from './stages.js';
 
 /** How many jobs of a queue are in a state. */
@@ -13,8 +15,8 @@ export interface QueueCount {
 }
 
 /** All queues, to look at. Close it when done. */
-export interface QueueViews {
-  /** BullMQ queues of every stage and partition, for Bull Board. */
+export interface QueueViews extends FailedItems {
+  /** BullMQ queues of every stage and partition, for Bull Board. A failed job that is tried again there gets all its tries back. */
   readonly queues: readonly Queue[];
   /** Jobs by queue and state. */
   counts(): Promise<QueueCount[]>;
@@ -37,10 +39,11 @@ async function nextDue(redis: Redis, queue: Queue): Promise<number> {
 export async function openQueueViews(redis: Redis, partitions: number): Promise<QueueViews> {
   const count = await recordPartitions(redis, partitions);
   const views = [renderStage.name, ...channelNames].flatMap((stage) => [
-    ...Array.from({ length: count }, (_, partition) => ({ stage, queue: openQueue(redis, queueName(stage, partition)) })),
-    { stage, queue: openQueue(redis, quarantineName(stage)) },
+    ...Array.from({ length: count }, (_, partition) => ({ stage, queue: openRedrivableQueue(redis, queueName(stage, partition)) })),
+    { stage, queue: openRedrivableQueue(redis, quarantineName(stage)) },
   ]);
   return {
+    ...openFailed(redis, views),
     queues: views.map((view) => view.queue),
     async counts() {
       const counts = await Promise.all(

@@ -1,7 +1,7 @@
 import { CarillonError, toCarillonError } from '@carillon/contracts';
 import { DelayedError, type Job } from 'bullmq';
 import { backoff } from './backoff.js';
-import { type Item, idsOf, pack, type StageDefinition, type StageQueue, triesOf } from './stage.js';
+import { type Item, idsOf, itemKey, pack, type StageDefinition, type StageQueue, triesOf } from './stage.js';
 
 /** What a handler is told besides the items. */
 export interface Attempt {
@@ -50,8 +50,8 @@ const MAX_CRASHES = 3;
 const SPLIT = 10;
 /** What is postponed pauses like a third try: up to 2 s, since no count tells how often it was. */
 const POSTPONED_AS = 3;
-/** Our own Redis cannot be reached or has no room: no fault of the items, so it costs them no try. */
-const OUR_OWN = new Set<string>(['REDIS_UNAVAILABLE', 'QUEUE_FULL']);
+/** No fault of the items and nothing that was tried with them, so it costs them no try: our own Redis, a provider's absence, our own rate. */
+const COSTS_NO_TRY = new Set<string>(['REDIS_UNAVAILABLE', 'QUEUE_FULL', 'CHANNEL_HELD', 'CHANNEL_LIMITED', 'OUTCOME_AWAITED']);
 
 /**
  * Works on one job. What it throws tells BullMQ how to go on: try again later, never, or as if nothing had been tried, when it is we who
@@ -133,22 +133,25 @@ async function settleFailures<T extends Item>(
 ): Promise<void> {
   const first = (failed[0] as { error: CarillonError }).error;
   const shared = failed.length === items.length && failed.every(({ error }) => error.code === first.code && error.verdict !== 'never');
-  if (shared && OUR_OWN.has(first.code)) throw new Postponed(first);
+  if (shared && COSTS_NO_TRY.has(first.code)) throw new Postponed(first);
   if (shared || items.length === 1) {
     const final = first.verdict === 'never';
     if (final || isLastTry(job)) await giveUp(options, job, items, first);
     throw new JobError(first, final);
   }
-  const tries = triesOf(job) + 1;
   await Promise.all(
-    failed.map(({ item, error }) =>
-      place.stage.add([pack(item)], {
-        jobId: `${item.id}~${options.definition.name}~${tries}`,
+    failed.map(({ item, error }) => {
+      const free = COSTS_NO_TRY.has(error.code);
+      const tries = triesOf(job) + (free ? 0 : 1);
+      return place.stage.add([pack(item)], {
+        jobId: `${itemKey(item)}~${options.definition.name}~${tries}`,
         tries,
         // One that cannot succeed runs once more, alone, to fail with its own stack trace in the failed set.
-        ...(error.verdict === 'never' || isLastTry(job) ? { last: true } : { delay: backoff(tries, error) }),
-      }),
-    ),
+        ...(!free && (error.verdict === 'never' || isLastTry(job))
+          ? { last: true }
+          : { delay: backoff(free ? POSTPONED_AS : tries, error) }),
+      });
+    }),
   );
 }
 

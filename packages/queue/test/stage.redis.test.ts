@@ -12,7 +12,7 @@ interface TestItem extends Item {
   readonly note: string;
 }
 const vault = createVault(`k:${randomBytes(32).toString('base64')}`);
-const definition = { name: 'in_app', itemsPerJob: 100, item: z.custom<TestItem>() };
+const definition = { name: 'in_app', itemsPerJob: () => 100, item: z.custom<TestItem>() };
 const item = (note: string, priority: Item['priority'] = 'normal'): TestItem => ({ id: randomUUID(), userId: 'u', priority, note });
 
 let server: Awaited<ReturnType<typeof startRedis>>;

@@ -45,12 +45,34 @@ export function createKeys(prefix: string) {
       ] as const;
     },
     inboxChannel: (userId: string) => `${prefix}inbox:{${encodeTag(userId)}}`,
+    /** Hash: what is known of one user, sealed: `profile`, `preferences`, and `device:<id>` for each device. */
+    person: (userId: string) => `${prefix}person:{${encodeTag(userId)}}`,
+    /** Hash: whose device a push token is. `token` is a keyed hash. */
+    deviceOwner: (token: string) => `${prefix}device-owner:${token}`,
+    /** String: why nothing may go to an address. `address` is a keyed hash. */
+    suppression: (address: string) => `${prefix}suppression:${address}`,
     /** String: one notification's record, a text of lines. */
     delivery: (id: string) => `${prefix}delivery:{d${shard(id)}}:${id}`,
+    /** Sorted set: ids of one shard's records in which something may still be open, by creation time. */
+    openDeliveries: (id: string) => `${prefix}open:{d${shard(id)}}`,
+    /** All of these sets. */
+    allOpenDeliveries: Array.from({ length: DELIVERY_SHARDS }, (_, n) => `${prefix}open:{d${n}}`),
+    /** String: the mark that a provider's report of a notification was heard. */
+    receipt: (id: string, event: string) => `${prefix}receipt:{d${shard(id)}}:${event}`,
+    /** Set: ids of the notifications with one cancellation key, named by its hash. */
+    cancellation: (hash: string) => `${prefix}cancellation:${hash}`,
+    /** String: when the next call to a channel's providers is due (GCRA). */
+    rate: (channel: string) => `${prefix}rate:${channel}`,
+    /** Hash: sealed messages kept for preview; list: their ids, newest first. */
+    previews: [`${prefix}previews:{preview}`, `${prefix}preview-ids:{preview}`] as const,
+    /** String: held by the process that looks for lost work. */
+    reconciler: `${prefix}reconciler`,
     /** String: what an idempotency key was first used for. */
     idempotency: (id: string) => `${prefix}idempotency:{d${shard(id)}}:${id}`,
     /** Hash: `current` and every kept version of a template. */
     template: (templateId: string) => `${prefix}template:{${templateId}}`,
+    /** Hash: HTML by the id of its partial. */
+    partials: `${prefix}partials`,
     /** Set: ids of all templates. */
     templateIds: `${prefix}templates`,
     /** Pub/sub channel: the id of a template that changed. */

@@ -1,6 +1,7 @@
 import type { CarillonError } from '@carillon/contracts';
 import type { Cluster, Redis as Single } from 'ioredis';
 import { type Client, connect, createClient, type RedisAddress, redisError, replyCode, type Temper } from './connection.js';
+import { gathered } from './gather.js';
 import { createKeys, hashTag, type Keys } from './keys.js';
 import type { Script } from './script.js';
 
@@ -31,7 +32,8 @@ export interface Redis {
   /**
    * Runs a script that works through many items: KEYS and ARGV of all items one after the other, ARGV[1] the number of items,
    * `shared` arguments after it. The script answers a list with one entry per item. Items of different slots go in calls of their own,
-   * one pipeline per primary. An item at fault fails alone. Never throws; every item has an outcome, in order.
+   * one pipeline per primary. Small batches that are under way at the same time share calls. An item at fault fails alone. Never throws; every
+   * item has an outcome, in order.
    */
   batch<T>(script: Script, shared: readonly Argument[], calls: readonly Call[]): Promise<Outcome<T>[]>;
   /** The client itself, for a library that shares it (BullMQ). Who uses it must not close it. */
@@ -77,13 +79,17 @@ export async function createRedis(address: RedisAddress, options: { prefix: stri
     }
   };
 
+  const batch = gathered<Call, Outcome<unknown>>(
+    (script, shared, calls) => runBatch(run, cluster, script, shared, calls),
+    CALLS_PER_SCRIPT,
+  );
   return {
     keys: createKeys(options.prefix),
     cluster,
     isReady: () => client.status === 'ready',
     command,
     run,
-    batch: (script, shared, calls) => runBatch(run, cluster, script, shared, calls),
+    batch: batch as Redis['batch'],
     connection: client,
     subscriber: () => createSubscriber(createClient(urls, cluster, 'patient'), cluster),
     close: () => closeClient(client),

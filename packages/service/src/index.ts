@@ -7,5 +7,5 @@ export { environment } from './environment.js';
 export { createLog, type Log, type LogFields, noLog } from './log.js';
 export { createMetrics, type Metrics, noMetrics, type PrometheusMetrics, type QueueLength } from './metrics.js';
 export { type ProcessParts, runProcess, type Started } from './process.js';
-export type { Config, LogLevel, Options, SettingName } from './settings.js';
+export type { Config, DeliveryMode, LogLevel, Options, SettingName } from './settings.js';
 export { workerEvents } from './worker-events.js';

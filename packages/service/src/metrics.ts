@@ -15,6 +15,10 @@ export interface Metrics {
   itemFailed(stage: string, code: string): void;
   deliverySettled(channel: string, status: string, count: number): void;
   templateRendered(templateId: string, count: number): void;
+  /** `count` messages were given to a provider in one call of `ms`, with one outcome: `sent` or an error's code. */
+  providerCalled(provider: string, outcome: string, count: number, ms: number): void;
+  /** A provider told of a delivery: a status, or what the recipient did. */
+  receiptHeard(channel: string, what: string): void;
   connectionOpened(): void;
   /** `code` is the close code. */
   connectionClosed(code: number): void;
@@ -42,6 +46,8 @@ export const noMetrics: Metrics = {
   itemFailed() {},
   deliverySettled() {},
   templateRendered() {},
+  providerCalled() {},
+  receiptHeard() {},
   connectionOpened() {},
   connectionClosed() {},
   connectionError() {},
@@ -75,6 +81,7 @@ export function createMetrics(): PrometheusMetrics {
   collectDefaultMetrics({ register: registry });
   return {
     ...work(registry),
+    ...providers(registry),
     ...sockets(registry),
     watchQueues: queues(registry),
     render: () => registry.metrics(),
@@ -115,6 +122,29 @@ function work(
     deliverySettled: (channel, status, count) => settled.inc({ channel: label(channel), status: label(status) }, count),
     templateRendered: (templateId, count) => rendered.inc({ template: template(templateId) }, count),
     authenticationFailed: (where, code) => refused.inc({ where: label(where), code: label(code) }),
+  };
+}
+
+function providers(registry: Registry): Pick<Metrics, 'providerCalled' | 'receiptHeard'> {
+  const calls = counter(registry, 'provider_messages_total', 'Messages given to providers, by outcome.', ['provider', 'outcome']);
+  const receipts = counter(registry, 'receipts_total', 'What providers told of deliveries: statuses, and what recipients did.', [
+    'channel',
+    'what',
+  ]);
+  const duration = new Histogram({
+    name: 'carillon_provider_call_duration_seconds',
+    help: 'Time of one call to a provider.',
+    labelNames: ['provider'],
+    buckets: DURATION_BUCKETS,
+    registers: [registry],
+  });
+  const label = bounded();
+  return {
+    providerCalled: (provider, outcome, count, ms) => {
+      calls.inc({ provider: label(provider), outcome: label(outcome) }, count);
+      duration.observe({ provider: label(provider) }, ms / 1000);
+    },
+    receiptHeard: (channel, what) => receipts.inc({ channel: label(channel), what: label(what) }),
   };
 }
 

@@ -44,6 +44,27 @@ const isRedisUrl = (url: string) => /^rediss?:\/\//.test(url) && URL.canParse(ur
 const isApiKey = (entry: string) => /^[^[\],]{1,64}(\[[a-z]+(\+[a-z]+)*\])?:[^\s:]+$/.test(entry);
 const isEncryptionKey = (entry: string) => /^[\w.-]{1,32}:[A-Za-z0-9+/]{43}=?$/.test(entry);
 
+const isHttpUrl = (url: string) => /^https?:\/\//.test(url) && URL.canParse(url);
+const isMailAddress = (address: string) => /^[^\s@<>,]+@[^\s@<>,]+$/.test(address);
+const httpUrl = text('an http(s) address', /^https?:\/\/[^\s]+$/);
+
+/** A rate as calls per ms. */
+const rate = value('a rate such as 100/s, 30/m or 1000/h', (given) => {
+  const [, count, unit] = (typeof given === 'string' && /^(\d{1,9})\/(s|m|h)$/.exec(given)) || [];
+  const perMs = count ? Number(count) / UNITS[unit as keyof typeof UNITS] : given;
+  return typeof perMs === 'number' && perMs > 0 && Number.isFinite(perMs) ? perMs : undefined;
+});
+const rateOf = (channel: string) =>
+  required(`NOTIFICATION_RATE_${channel.toUpperCase()}`, rate, {
+    defaultDoc: 'no limit',
+    doc: `Most calls to providers of \`${channel}\`, as \`100/s\`, \`30/m\` or \`1000/h\`: one limit across all workers (as an option also calls per ms).`,
+  });
+
+const DELIVERY_MODES = ['live', 'sandbox', 'allowlist'] as const;
+/** Whether messages really go out. */
+export type DeliveryMode = (typeof DELIVERY_MODES)[number];
+const deliveryMode = value(`one of ${DELIVERY_MODES.join(', ')}`, (given) => DELIVERY_MODES.find((mode) => mode === given));
+
 const redisCluster = value<boolean | 'auto'>('true, false or auto', (given) => {
   if (given === 'true' || given === true) return true;
   if (given === 'false' || given === false) return false;
@@ -138,6 +159,100 @@ export const settings = {
     defaultDoc: 'generated (standalone), else required',
     doc: 'Keys that seal what is queued and stored, as comma-separated `kid:base64(32 bytes)`; the first seals, all open.',
   }),
+  publicUrl: required(
+    'NOTIFICATION_PUBLIC_URL',
+    value('an http(s) address', (given) => (typeof given === 'string' && isHttpUrl(given) ? given.replace(/\/+$/, '') : undefined)),
+    {
+      defaultDoc: 'the HTTP address',
+      doc: 'Where the HTTP interface is reached from outside: unsubscribe links and callbacks of providers begin with it.',
+    },
+  ),
+  emailFromAddress: required(
+    'EMAIL_FROM_ADDRESS',
+    value('a mail address', (given) => (typeof given === 'string' && isMailAddress(given) ? given : undefined)),
+    {
+      defaultDoc: 'required with a mail provider',
+      doc: 'Sender of mail, unless the template names another.',
+    },
+  ),
+  emailProviders: required(
+    'NOTIFICATION_EMAIL_PROVIDERS',
+    list('sendgrid and smtp, comma-separated, in the order of failover', (name) => ['sendgrid', 'smtp'].includes(name)),
+    {
+      defaultDoc: 'those that are configured, `sendgrid` first',
+      doc: 'Mail providers in the order in which they are tried, such as `sendgrid,smtp`.',
+    },
+  ),
+  sendgridApiKey: required('SENDGRID_API_KEY', text('some text', /^\S+$/), {
+    secret: true,
+    defaultDoc: 'no SendGrid',
+    doc: 'API key of SendGrid with the right to send mail.',
+  }),
+  sendgridBaseUrl: required('SENDGRID_BASE_URL', httpUrl, {
+    defaultDoc: "SendGrid's own",
+    doc: 'Address of the SendGrid API, e.g. `https://api.eu.sendgrid.com`.',
+  }),
+  sendgridWebhookPublicKey: required('SENDGRID_WEBHOOK_PUBLIC_KEY', text('a public key in base64', /^[A-Za-z0-9+/=\s-]+$/), {
+    defaultDoc: 'no events taken',
+    doc: 'Verification key of the signed event webhook, as SendGrid shows it; it posts to `/v1/providers/sendgrid/events`.',
+  }),
+  smtpUrl: required('SMTP_URL', text('an smtp:// or smtps:// address', /^smtps?:\/\/\S+$/), {
+    secret: true,
+    defaultDoc: 'no SMTP',
+    doc: 'Mail server with user and password, `smtps://` for TLS from the first byte.',
+  }),
+  firebaseServiceAccount: required('FIREBASE_SERVICE_ACCOUNT', text('JSON or a path', /^.+$/s), {
+    secret: true,
+    defaultDoc: 'no FCM',
+    doc: 'Service account of the Firebase project: its JSON, or the path of the file.',
+  }),
+  vapidPublicKey: required('VAPID_PUBLIC_KEY', text('65 bytes in base64url', /^[\w-]{87}=?$/), {
+    defaultDoc: 'no Web Push',
+    doc: 'Public VAPID key (RFC 8292) that browsers subscribe with.',
+  }),
+  vapidPrivateKey: required('VAPID_PRIVATE_KEY', text('32 bytes in base64url', /^[\w-]{43}=?$/), {
+    secret: true,
+    defaultDoc: 'no Web Push',
+    doc: 'Private VAPID key.',
+  }),
+  vapidSubject: required('VAPID_SUBJECT', text('a mailto: or https: address', /^(mailto:\S+@\S+|https:\/\/\S+)$/), {
+    defaultDoc: 'required with the VAPID keys',
+    doc: 'Whom push services may contact about our messages, `mailto:` or `https:`.',
+  }),
+  twilioAccountSid: required('TWILIO_ACCOUNT_SID', text('an account SID', /^AC[0-9a-fA-F]{32}$/), {
+    defaultDoc: 'no Twilio',
+    doc: 'Account SID of Twilio.',
+  }),
+  twilioAuthToken: required('TWILIO_AUTH_TOKEN', text('some text', /^\S+$/), {
+    secret: true,
+    defaultDoc: 'no Twilio',
+    doc: 'Auth token of Twilio; also verifies its callbacks.',
+  }),
+  twilioFrom: required(
+    'TWILIO_FROM',
+    text(
+      'a phone number in E.164, a short code, a sender id or a messaging service',
+      /^(\+[1-9]\d{6,14}|\d{3,8}|[A-Za-z0-9 ]{1,11}|MG[0-9a-fA-F]{32})$/,
+    ),
+    {
+      defaultDoc: 'required with Twilio',
+      doc: 'Number, short code, sender id or messaging service that text messages come from.',
+    },
+  ),
+  delivery: optional<DeliveryMode>('NOTIFICATION_DELIVERY', deliveryMode, 'live', {
+    doc: '`live`; `sandbox`: everything but the call to a provider, kept for preview; `allowlist`: live for the addresses of `NOTIFICATION_DELIVERY_ALLOW`, sandbox for all others.',
+  }),
+  deliveryAllow: required(
+    'NOTIFICATION_DELIVERY_ALLOW',
+    list('addresses, comma-separated, `*` for any part', (entry) => /^\S{1,320}$/.test(entry)),
+    {
+      defaultDoc: 'none',
+      doc: 'Addresses that `allowlist` sends to, comma-separated, `*` stands for any part: `*@clinic.example,+1555*`.',
+    },
+  ),
+  rateEmail: rateOf('email'),
+  ratePush: rateOf('push'),
+  rateSms: rateOf('sms'),
   partitions: optional('NOTIFICATION_PARTITIONS', integer(1, 64), 1, {
     doc: 'Partitions per queue, 1 to 64; each can be worked on by a Redis node of its own.',
   }),

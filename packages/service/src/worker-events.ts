@@ -9,6 +9,8 @@ export function workerEvents({ log, metrics, fail }: { log: Log; metrics: Metric
     itemFailed: metrics.itemFailed,
     deliverySettled: metrics.deliverySettled,
     templateRendered: metrics.templateRendered,
+    providerCalled: metrics.providerCalled,
+    providerPaused: (provider: string, error: CarillonError) => log.error('provider paused', { provider, error }),
     error: (error: CarillonError, about: { stage: string; jobId?: string }) => log.warn('work failed', { error, ...about }),
     stuck: (stage: string) => fail(new CarillonError('INTERNAL', { message: `The workers of ${stage} stopped taking jobs.` })),
   };

@@ -1,12 +1,13 @@
-import { CarillonError, type ChannelName, type Json, type Template } from '@carillon/contracts';
+import { CarillonError, type ChannelDefinition, type ChannelName, channelDefinition, type Json, type Template } from '@carillon/contracts';
 import { describe, expect, test } from '@jest/globals';
 import { compile } from './compile.js';
 
 const template = (body: string, title = 'Title'): Template => ({ id: 't', title, body, channels: ['in_app'] as ChannelName[] });
-const text = { body: { format: 'text', from: 'body', singleLine: false } } as const;
-const html = { body: { format: 'html', from: 'body', singleLine: false } } as const;
-const line = { title: { format: 'text', from: 'title', singleLine: true } } as const;
-const render = (body: string, data: Record<string, Json>) => compile(template(body)).render(text, data).body;
+const channel = (content: ChannelDefinition['content']): ChannelDefinition => ({ ...channelDefinition('in_app'), content });
+const text = channel({ body: { format: 'text', base: 'body', singleLine: false } });
+const html = channel({ body: { format: 'html', base: 'body', singleLine: false } });
+const line = channel({ title: { format: 'text', base: 'title', singleLine: true } });
+const render = (body: string, data: Record<string, Json>) => compile(template(body)).render(text, data).content.body;
 const fault = (run: () => unknown) => {
   try {
     run();
@@ -88,8 +89,8 @@ test('a title may not grow without bound', () => {
 describe('rendering', () => {
   test('text is not escaped, HTML is', () => {
     const compiled = compile(template('{{a}}'));
-    expect(compiled.render(text, { a: `O'Brien & <b> a/b=c` }).body).toBe(`O'Brien & <b> a/b=c`);
-    expect(compiled.render(html, { a: '<script>' }).body).toBe('&lt;script&gt;');
+    expect(compiled.render(text, { a: `O'Brien & <b> a/b=c` }).content.body).toBe(`O'Brien & <b> a/b=c`);
+    expect(compiled.render(html, { a: '<script>' }).content.body).toBe('&lt;script&gt;');
   });
 
   test('a value is never rendered again', () => {
@@ -141,4 +142,24 @@ test('equal definitions have equal versions, in whatever order their fields are'
   const one = compile({ id: 't', title: 'a', body: 'b', channels: ['in_app'] }).version;
   expect(compile({ channels: ['in_app'], body: 'b', title: 'a', id: 't' }).version).toBe(one);
   expect(compile({ id: 't', title: 'a', body: 'c', channels: ['in_app'] }).version).not.toBe(one);
+});
+
+test('versions stored by earlier releases are still those of the same definitions', () => {
+  expect(compile({ id: 't', title: 'a', body: 'b', channels: ['in_app'] }).version).toBe('6847c490a689cefa');
+  const whole: Template = {
+    required: true,
+    category: 'visits',
+    priority: 'high',
+    channels: ['in_app', 'email'],
+    body: 'b',
+    title: 'a {{x}}',
+    id: 't',
+  };
+  expect(compile(whole).version).toBe('b64201549f2e0037');
+});
+
+test('the order of fields within parts is no difference either, their content is', () => {
+  const of = (email: Template['email']) => compile({ ...template('b'), email }).version;
+  expect(of({ subject: 's', html: 'h' })).toBe(of({ html: 'h', subject: 's' }));
+  expect(of({ subject: 's', html: 'h' })).not.toBe(of({ subject: 's', html: 'i' }));
 });

@@ -1,189 +1,162 @@
 import { createHash } from 'node:crypto';
-import { CarillonError, type ContentField, type Json, type Template } from '@carillon/contracts';
-import Mustache from 'mustache';
-import type { CompiledTemplate } from './templates.js';
+import { CarillonError, type ChannelDefinition, type ContentField, type Json, type OnUnknown, type Template } from '@carillon/contracts';
+import { checkRendered, checkValues, isLink } from './check.js';
+import { createFields } from './fields.js';
+import { canonical, fallbacks } from './formats.js';
+import type { Pinned } from './pin.js';
+import { LINE_BREAKING, parseSource, type Source } from './source.js';
+import type { CompiledTemplate, Reader, Rendered } from './templates.js';
+import { invalid } from './tokens.js';
+import { channelTexts, partOf, type Wording } from './wording.js';
+import { type Meaning, write } from './writer.js';
 
-/** What `Mustache.parse` gives: type, name, start, end, and for sections the tokens inside. */
-type Token = [type: string, name: string, start: number, end: number, inner?: Token[], ...rest: unknown[]];
-
-/** Sections within sections: deeper ones have overflowed the stack of the renderer. */
-const MAX_DEPTH = 20;
-/** Characters a one-line field may have once rendered: more is cut by every mail client and lock screen, and bloats every frame. */
-const MAX_LINE = 1000;
-/** Characters one rendered field may have. A list in the data may repeat a section many times; this bounds what that costs. */
-const MAX_RENDERED = 128 * 1024;
-/** Names that reach past data into the language. */
-const FORBIDDEN_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
-/** C0 and C1 controls, line and paragraph separators: none may stand in a header or on one line. */
-const LINE_BREAKING = /[\p{Cc}\u2028\u2029]/u;
-/** Controls a text body may not show; tab and line breaks may stay. */
-const INVISIBLE = /[^\P{Cc}\t\n\r]/gu;
-
-type Part = 'title' | 'body';
-
-interface Parsed {
-  readonly source: string;
-  readonly tokens: Token[];
+/** A compiled template as this package keeps it. */
+export interface Compiled extends CompiledTemplate {
+  /** The partials it was registered with. */
+  readonly pinned: Pinned | undefined;
+  /** Characters of all its texts. */
+  readonly size: number;
 }
 
-/** The enclosing object and, in a section over a plain value, that value. Looks up own properties of its own object only. */
-class Scope extends Mustache.Context {
-  readonly object: unknown;
+/** The words of a template in one language: `title`, `body`, and those of channels by `<channel>.<field>`. */
+type Words = ReadonlyMap<string, Source>;
 
-  constructor(view: unknown, object: unknown = view) {
-    super(view as object);
-    this.object = object;
-  }
-
-  // A section over text or a number is a condition: the names inside still mean the object around it.
-  override push(view: unknown): Mustache.Context {
-    return new Scope(view, typeof view === 'object' && view !== null ? view : this.object);
-  }
-
-  override lookup(name: string): unknown {
-    return name === '.' ? this.view : lookUp(this.object, name);
-  }
+/** What a channel is rendered from in one language. */
+interface Plan {
+  readonly fields: readonly { readonly name: string; readonly field: ContentField; readonly source: Source }[];
+  /** Content fields that are followed, for the notification's own link. */
+  readonly links: readonly string[];
+  readonly options: Record<string, string> | undefined;
+  readonly onUnknown: OnUnknown | undefined;
 }
 
-function lookUp(object: unknown, path: string): unknown {
-  let value = object;
-  for (const name of path.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
-    value = (value as Record<string, unknown>)[name];
-  }
-  return value;
-}
-
-/** Mustache's writer with a bound on what it writes. */
-class BoundedWriter extends Mustache.Writer {
-  #written = 0;
-
-  write(parsed: Parsed, data: Record<string, Json>, toText: (value: unknown) => string): string {
-    this.#written = 0;
-    return this.renderTokens(parsed.tokens as never, new Scope(data), undefined, parsed.source, { escape: toText });
-  }
-
-  override rawValue(token: string[]): string {
-    return this.#count(super.rawValue(token));
-  }
-
-  override escapedValue(...args: Parameters<Mustache.Writer['escapedValue']>): string {
-    return this.#count(super.escapedValue(...args) ?? '');
-  }
-
-  #count(text: string): string {
-    this.#written += text.length;
-    if (this.#written > MAX_RENDERED) throw new CarillonError('RENDER_FAILED', { message: 'The rendered text is too long.' });
-    return text;
-  }
-}
-
-function invalid(part: Part, message: string): CarillonError {
-  return new CarillonError('TEMPLATE_INVALID', { field: part, message: `${part}: ${message}` });
-}
-
-function parsePart(part: Part, source: string): Parsed {
-  if (part === 'title' && LINE_BREAKING.test(source)) throw invalid(part, 'must not hold control characters or line breaks');
-  let tokens: Token[];
-  try {
-    tokens = new Mustache.Writer().parse(source) as unknown as Token[];
-  } catch (cause) {
-    throw new CarillonError('TEMPLATE_INVALID', { field: part, message: `${part}: is not well-formed mustache`, cause });
-  }
-  checkTokens(part, tokens, MAX_DEPTH);
-  return { source, tokens };
-}
-
-function checkTokens(part: Part, tokens: Token[], depth: number): void {
-  if (depth === 0) throw invalid(part, `sections may nest ${MAX_DEPTH} deep`);
-  for (const [type, name, , , inner] of tokens) {
-    if (type === '&') throw invalid(part, 'raw tags ({{{x}}} or {{&x}}) are not allowed');
-    if (type === '=') throw invalid(part, 'changed delimiters are not allowed');
-    if (type === '>') throw invalid(part, 'partials are not known');
-    if (type === 'name' || type === '#' || type === '^') {
-      if (name !== '.' && name.split('.').some((step) => step === '' || FORBIDDEN_NAMES.has(step)))
-        throw invalid(part, `the tag {{${name}}} has a name that is not allowed`);
-      if (inner) checkTokens(part, inner, depth - 1);
-    }
-  }
-}
-
-/** Walks the tags as rendering will, and refuses what would come out empty, as `[object Object]`, or as a second line of a header. */
-function checkData(tokens: Token[], scope: unknown, item: unknown, path: string, singleLine: boolean): void {
-  for (const [type, name, , , inner] of tokens) {
-    if (type !== 'name' && type !== '#' && type !== '^') continue;
-    const field = name === '.' ? path : `${path}.${name}`;
-    const value = name === '.' ? item : lookUp(scope, name);
-    if (value === undefined || (value === null && type === 'name'))
-      throw new CarillonError('TEMPLATE_DATA_MISSING', { field, message: `${field}: is needed by the template` });
-    if (type === 'name') checkText(value, field, singleLine);
-    else if (type === '^') {
-      if (!value || (Array.isArray(value) && value.length === 0)) checkData(inner ?? [], scope, item, path, singleLine);
-    } else if (Array.isArray(value)) {
-      for (const [i, entry] of value.entries()) {
-        const own = typeof entry === 'object' && entry !== null;
-        checkData(inner ?? [], own ? entry : scope, entry, own ? `${field}.${i}` : path, singleLine);
-      }
-    } else if (typeof value === 'object' && value !== null) checkData(inner ?? [], value, value, field, singleLine);
-    else if (value) checkData(inner ?? [], scope, value, path, singleLine);
-  }
-}
-
-function checkText(value: unknown, field: string, singleLine: boolean): void {
-  if (typeof value === 'object')
-    throw new CarillonError('TEMPLATE_DATA_INVALID', { field, message: `${field}: must be text, a number, true or false` });
-  if (singleLine && typeof value === 'string' && LINE_BREAKING.test(value)) {
-    throw new CarillonError('TEMPLATE_DATA_INVALID', {
-      field,
-      message: `${field}: must not hold control characters or line breaks, it is shown on one line`,
-    });
-  }
-}
-
-const asText = (value: unknown) => String(value).replace(INVISIBLE, '');
-const asHtml = (value: unknown) => Mustache.escape(asText(value));
-
-/** Equal definitions have equal versions, in whatever order their fields were written. 16 hex characters of SHA-256. */
-function versionOf(template: Template): string {
-  const canonical = JSON.stringify(Object.entries(template).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
-}
+const ONE_LINE = { format: 'text', singleLine: true, isLink: false } as const;
+const LINES = { format: 'text', singleLine: false, isLink: false } as const;
 
 /**
- * Compiles a template.
+ * Compiles a template with the partials it is pinned to.
  *
- * @throws TEMPLATE_INVALID, whose `field` is `title` or `body`: malformed mustache, a raw, delimiter or partial tag, a forbidden name, nesting too deep.
+ * @throws TEMPLATE_INVALID, whose `field` is the path of the part: malformed mustache, a raw, delimiter or partial tag, a forbidden name,
+ * nesting too deep, a tag that is no declared field, a value where HTML does not make it safe.
  */
-export function compile(definition: Template): CompiledTemplate {
-  const parts: Record<Part, Parsed> = { title: parsePart('title', definition.title), body: parsePart('body', definition.body) };
-  const writer = new BoundedWriter();
-  const renderField = (field: ContentField, data: Record<string, Json>) => {
-    const text = writer.write(parts[field.from], data, field.format === 'html' ? asHtml : asText).normalize('NFC');
-    if (field.singleLine && LINE_BREAKING.test(text))
-      throw new CarillonError('RENDER_FAILED', { message: 'A line break reached a one-line field.' });
-    return text;
-  };
+export function compile(definition: Template, pinned?: Pinned): Compiled {
+  const standard = wordsOf(definition, '', pinned);
+  const variants = new Map(
+    Object.entries(definition.locales ?? {}).map(([tag, variant]) => [canonical(tag), wordsOf(variant, `locales.${tag}.`, pinned)]),
+  );
+  const sources = [standard, ...variants.values()].flatMap((words) => [...words.values()]);
+  const fields = createFields(definition);
+  for (const source of sources) fields?.admit(source);
+  const meaningOf = (data: Record<string, Json>, about: Reader) => fields?.meaning(data, about);
+  const planOf = planner(definition, standard, variants);
   return {
     definition,
-    version: versionOf(definition),
+    pinned,
+    version: versionOf(definition, pinned),
+    size: sources.reduce((sum, { text }) => sum + text.length, 1),
     check(data) {
-      checkData(parts.title.tokens, data, data, 'data', true);
-      checkData(parts.body.tokens, data, data, 'data', false);
-      if (writer.write(parts.title, data, asText).length > MAX_LINE) {
-        throw new CarillonError('TEMPLATE_DATA_INVALID', {
-          field: 'data',
-          message: `data: makes the title longer than ${MAX_LINE} characters`,
-        });
-      }
+      if (fields) fields.check(data);
+      else for (const source of sources) checkValues(source, data);
+      const meaning = meaningOf(data, {});
+      for (const source of sources) checkRendered(source, data, meaning);
     },
-    render(content, data) {
-      const rendered: Record<string, string> = {};
+    render(channel, data, about = {}) {
       try {
-        for (const [name, field] of Object.entries(content)) rendered[name] = renderField(field, data);
+        return renderPlan(channel, planOf(channel, about.locale), data, meaningOf(data, about), about.url);
       } catch (cause) {
         throw cause instanceof CarillonError ? cause : new CarillonError('RENDER_FAILED', { cause });
       }
-      return rendered;
     },
   };
+}
+
+/** Every text of a wording, parsed. HTML is taken with its partials in place. */
+function wordsOf(wording: Wording, at: string, pinned: Pinned | undefined): Words {
+  const words = new Map<string, Source>();
+  if (wording.title !== undefined) words.set('title', parseSource({ ...ONE_LINE, path: `${at}title` }, wording.title));
+  if (wording.body !== undefined) words.set('body', parseSource({ ...LINES, path: `${at}body` }, wording.body));
+  for (const { key, field, text } of channelTexts(wording)) {
+    const path = `${at}${key}`;
+    const isUrl = field.link === true;
+    const source = parseSource({ ...field, path, isLink: isUrl }, pinned?.html[path] ?? text);
+    if (isUrl && !source.hasTags && !isLink(source.text))
+      throw invalid(path, 'must be an http(s) address or a path beginning with one slash');
+    words.set(key, source);
+  }
+  return words;
+}
+
+/** Plans are made when first needed: few templates go to every channel in every language. */
+function planner(template: Template, standard: Words, variants: ReadonlyMap<string | undefined, Words>) {
+  const plans = new WeakMap<ChannelDefinition, Map<string | undefined, Plan>>();
+  return (channel: ChannelDefinition, locale: string | undefined): Plan => {
+    const chain = variants.size === 0 || locale === undefined ? [] : fallbacks(locale).filter((tag) => variants.has(tag));
+    const ofChannel = plans.get(channel) ?? new Map<string | undefined, Plan>();
+    const known = ofChannel.get(chain[0]);
+    if (known) return known;
+    const plan = makePlan(template, channel, [...chain.map((tag) => variants.get(tag) as Words), standard]);
+    plans.set(channel, ofChannel.set(chain[0], plan));
+    return plan;
+  };
+}
+
+function makePlan(template: Template, { name: channel, content, options: names }: ChannelDefinition, words: Words[]): Plan {
+  const fields = Object.entries(content).flatMap(([name, field]) => {
+    // The right language goes before the right length: a variant's title before another language's subject.
+    for (const of of words) {
+      const source = of.get(`${channel}.${name}`) ?? (field.base && of.get(field.base));
+      if (source) return [{ name, field, source }];
+    }
+    return [];
+  });
+  const part = partOf(template, channel);
+  const options = names.flatMap((name): [string, string][] => (part[name] === undefined ? [] : [[name, part[name]]]));
+  return {
+    fields,
+    links: Object.entries(content).flatMap(([name, { link }]) => (link ? [name] : [])),
+    options: options.length > 0 ? Object.fromEntries(options) : undefined,
+    onUnknown: part.onUnknown as OnUnknown | undefined,
+  };
+}
+
+function renderPlan(
+  { maxBytes }: ChannelDefinition,
+  plan: Plan,
+  data: Record<string, Json>,
+  meaning: Meaning | undefined,
+  url: string | undefined,
+): Rendered {
+  const content: Record<string, string> = {};
+  for (const { name, field, source } of plan.fields) {
+    const text = write(source, field.format === 'html', data, meaning);
+    if (field.singleLine && LINE_BREAKING.test(text))
+      throw new CarillonError('RENDER_FAILED', { message: 'A line break reached a one-line field.' });
+    if (source.isLink && !isLink(text)) throw new CarillonError('RENDER_FAILED', { message: 'An address to follow is none.' });
+    if (text !== '' || !source.isLink) content[name] = text;
+  }
+  if (url !== undefined) for (const name of plan.links) content[name] ??= url;
+  if (maxBytes !== undefined && Buffer.byteLength(JSON.stringify(content)) > maxBytes)
+    throw new CarillonError('CONTENT_TOO_LARGE', { message: `The rendered message has more than ${maxBytes} bytes.` });
+  const { options, onUnknown } = plan;
+  return { content, ...(options && { options: { ...options } }), ...(onUnknown && { onUnknown }) };
+}
+
+/** Equal definitions have equal versions, in whatever order their fields were written. 16 hex characters of SHA-256. */
+function versionOf(template: Template, pinned: Pinned | undefined): string {
+  const entries = Object.entries(pinned ? { ...template, pinned } : template).sort(byKey);
+  const canonicalForm = JSON.stringify(entries.map(([key, value]) => [key, ordered(value)]));
+  return createHash('sha256').update(canonicalForm).digest('hex').slice(0, 16);
+}
+
+function ordered(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(byKey)
+      .map(([key, inner]) => [key, ordered(inner)]),
+  );
+}
+
+function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
+  return a < b ? -1 : 1;
 }

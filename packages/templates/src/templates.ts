@@ -1,18 +1,43 @@
-import type { ContentField, Json, Template } from '@carillon/contracts';
+import type { ChannelDefinition, ChannelName, Json, OnUnknown, Template, TemplatePartial } from '@carillon/contracts';
 
-/** A template in one version, ready to use. */
+/** Whom a template is rendered for. What cannot be used as a locale or zone counts as absent. */
+export interface Reader {
+  /** BCP 47; `en` if absent, in the template's own words. */
+  readonly locale?: string | undefined;
+  /** IANA; `UTC` if absent. */
+  readonly timeZone?: string | undefined;
+  /** The notification's own link, for a channel's link where the template has none. */
+  readonly url?: string | undefined;
+}
+
+/** What a template says on one channel. */
+export interface Rendered {
+  /** The fields of the channel's definition; one for which the template says nothing is absent. */
+  readonly content: Record<string, string>;
+  /** The definition's `options` that the template gives, as they are. */
+  readonly options?: Record<string, string>;
+  /** What the template wants done where the outcome is unknown. */
+  readonly onUnknown?: OnUnknown;
+}
+
+/** A template in one version, ready to use. Its methods may be called apart from it. */
 export interface CompiledTemplate {
+  /** As it was registered. */
   readonly definition: Template;
-  /** Content version: equal definitions have equal versions. */
+  /** Content version: equal definitions, with equal partials, have equal versions. */
   readonly version: string;
   /**
-   * Refuses data the template cannot be rendered with.
+   * Refuses data the template cannot be rendered with, on any channel and in any language.
    *
    * @throws TEMPLATE_DATA_MISSING, TEMPLATE_DATA_INVALID (`field` is `data.<path>`)
    */
   check(data: Record<string, Json>): void;
-  /** Renders the fields of a channel's definition. @throws RENDER_FAILED */
-  render(content: Readonly<Record<string, ContentField>>, data: Record<string, Json>): Record<string, string>;
+  /**
+   * Renders what a channel shows. Made for data that was checked.
+   *
+   * @throws RENDER_FAILED, CONTENT_TOO_LARGE where the content has more bytes than the channel carries
+   */
+  render(definition: ChannelDefinition, data: Record<string, Json>, about?: Reader): Rendered;
 }
 
 /** A registered template. */
@@ -21,9 +46,20 @@ export interface TemplateEntry {
   readonly version: string;
 }
 
+/** One page of a list, in order of ids. */
+export interface Page<T> {
+  readonly data: T[];
+  /** Where the next page begins; absent on the last one. */
+  readonly nextCursor?: string;
+}
+
 /** What to say. Definitions live in Redis; every process keeps compiled ones in a bounded cache. Methods throw REDIS_UNAVAILABLE. */
 export interface Templates {
-  /** Registers a definition. The same content is the same version and writes nothing. @throws TEMPLATE_INVALID, FIELD_INVALID */
+  /**
+   * Registers a definition, with the partials it uses as they are now. The same content is the same version and writes nothing.
+   *
+   * @throws TEMPLATE_INVALID, FIELD_INVALID
+   */
   register(definition: unknown): Promise<{ id: string; version: string; changed: boolean }>;
   /** The current version. @throws TEMPLATE_NOT_FOUND */
   current(id: string): Promise<CompiledTemplate>;
@@ -31,9 +67,30 @@ export interface Templates {
   version(id: string, version: string): Promise<CompiledTemplate>;
   /** @throws TEMPLATE_NOT_FOUND */
   get(id: string): Promise<TemplateEntry>;
-  /** Registered templates in order of their ids. */
-  list(request: { limit: number; cursor?: string }): Promise<{ data: TemplateEntry[]; nextCursor?: string }>;
+  /** Registered templates. */
+  list(request: { limit: number; cursor?: string }): Promise<Page<TemplateEntry>>;
   /** Takes a template out of use; what was queued with it still renders. @throws TEMPLATE_NOT_FOUND */
   remove(id: string): Promise<void>;
+  /**
+   * What a registered template, or a definition that is not registered, says on each of its channels. Stores nothing.
+   *
+   * @throws TEMPLATE_NOT_FOUND, TEMPLATE_INVALID, FIELD_INVALID, TEMPLATE_DATA_MISSING, TEMPLATE_DATA_INVALID, CONTENT_TOO_LARGE
+   */
+  preview(
+    template: unknown,
+    request: Reader & { data: Record<string, Json> },
+  ): Promise<Partial<Record<ChannelName, Record<string, string>>>>;
+  /**
+   * Registers HTML for templates to share. Those that use it get a new version each, whose ids are told; what is queued keeps the old one.
+   *
+   * @throws FIELD_INVALID; TEMPLATE_INVALID also where a template that uses it could not be rendered any more
+   */
+  registerPartial(partial: unknown): Promise<{ id: string; changed: boolean; templates: string[] }>;
+  /** @throws PARTIAL_NOT_FOUND */
+  partial(id: string): Promise<TemplatePartial>;
+  /** Registered partials. */
+  listPartials(request: { limit: number; cursor?: string }): Promise<Page<TemplatePartial>>;
+  /** Takes a partial out of use. Templates that use it keep what they have of it, and need it again when they are registered anew. @throws PARTIAL_NOT_FOUND */
+  removePartial(id: string): Promise<void>;
   close(): Promise<void>;
 }

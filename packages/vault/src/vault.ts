@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync
 import { CarillonError } from '@carillon/contracts';
 
 /** What sealed bytes are for; bound to them, so that they open for nothing else. */
-export type Purpose = 'job' | 'inbox' | 'installation' | 'session';
+export type Purpose = 'job' | 'inbox' | 'installation' | 'session' | 'person' | 'unsubscribe' | 'preview';
 
 /** Seals and opens text. */
 export interface Vault {
@@ -108,9 +108,19 @@ export function createVault(ring: string): Vault {
 
 /** A hash that only holders of `secret` can make: for ids that must not tell what they were made from. 32 bytes. */
 export function keyedHash(secret: Buffer, purpose: string, ...parts: string[]): Buffer {
-  const key = Buffer.from(hkdfSync('sha256', secret, '', `carillon|${purpose}`, KEY_BYTES));
-  const hmac = createHmac('sha256', key);
+  const hmac = createHmac('sha256', keyOf(secret, purpose));
   // Lengths first, so that ('ab','c') and ('a','bc') differ.
   for (const part of parts) hmac.update(`${Buffer.byteLength(part)}:`).update(part);
   return hmac.digest();
+}
+
+/** Keys derived so far: deriving one takes five times as long as using it. Secrets are few, purposes are our own. */
+const derived = new WeakMap<Buffer, Map<string, KeyObject>>();
+
+function keyOf(secret: Buffer, purpose: string): KeyObject {
+  const keys = derived.get(secret) ?? new Map<string, KeyObject>();
+  derived.set(secret, keys);
+  const key = keys.get(purpose) ?? createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `carillon|${purpose}`, KEY_BYTES)));
+  keys.set(purpose, key);
+  return key;
 }

@@ -3,12 +3,15 @@ import type { ChannelDefinition } from './definition.js';
 /** The inbox inside the customer's product, live over WebSocket. */
 export const inApp = {
   name: 'in_app',
-  address: 'user',
+  addresses: { user: 100 },
   content: {
-    title: { format: 'text', from: 'title', singleLine: true },
-    body: { format: 'text', from: 'body', singleLine: false },
+    title: { format: 'text', base: 'title', singleLine: true },
+    body: { format: 'text', base: 'body', singleLine: false },
   },
+  options: [],
   highestClass: 'phi',
-  itemsPerJob: 100,
   carriesData: true,
+  // An inbox shows an id once.
+  onUnknown: 'resend',
+  awaitEcho: 0,
 } as const satisfies ChannelDefinition;

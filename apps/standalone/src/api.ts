@@ -1,11 +1,14 @@
+import { serveApi } from '@carillon/api';
 import { createDeliveries } from '@carillon/deliveries';
+import { createDirectory } from '@carillon/directory';
 import { createInbox } from '@carillon/inbox';
 import { createRedis } from '@carillon/redis';
 import { runProcess } from '@carillon/service';
 import { createTemplates } from '@carillon/templates';
 import { createVault } from '@carillon/vault';
-import { serveApi } from './serve.js';
+import { apiParts } from './run.js';
 
+/** The HTTP role as a process of its own. It is here, and not in `apps/api`, because it reads what the providers of every channel report. */
 const required = ['redisUrl', 'encryptionKeys', 'apiKeys'] as const;
 
 const code = await runProcess('api', { required }, async (parts) => {
@@ -16,9 +19,16 @@ const code = await runProcess('api', { required }, async (parts) => {
   const deliveries = createDeliveries({ redis, retention: config.retentionStatus });
   const limits = { maxItems: config.inboxMax, retention: config.retentionInbox };
   const inbox = createInbox({ redis, vault, limits, onRead: deliveries.markRead });
+  defer('inbox', inbox.close);
   const templates = await createTemplates(redis);
   defer('templates', templates.close);
-  const { port } = await serveApi({ ...parts, redis, vault, templates, deliveries, inbox, socketUrl: `ws://localhost:${config.wsPort}` });
+  const directory = await createDirectory({ redis, vault });
+  const stores = { redis, vault, templates, deliveries, inbox, directory };
+  const { port } = await serveApi({
+    ...parts,
+    ...apiParts({ config, deliveries, directory, redis, vault }, parts.metrics, `ws://localhost:${config.wsPort}`),
+    ...stores,
+  });
   log.info('api listening', { port });
   return { ready: async () => redis.isReady() };
 });

@@ -1,0 +1,135 @@
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { ApiParts } from './parts.js';
+import { nothing, userParams } from './schemas.js';
+import {
+  devicePageSchema,
+  deviceRegistrationSchema,
+  deviceSchema,
+  preferencesSchema,
+  profilePatchSchema,
+  profileSchema,
+  suppressionParams,
+  suppressionSchema,
+} from './user-schemas.js';
+import { bodyCheckedByOwner, type Server } from './validation.js';
+
+/** Bytes of a body about one person: 200 categories with names of 64 characters are the longest. */
+const BODY_MAX_BYTES = 128 * 1024;
+
+const tags = ['users'];
+type Parts = Pick<ApiParts, 'directory'>;
+
+/** Who people are, how they are reached, what they want, and the stops on their addresses. */
+export function directoryRoutes(server: Server, { directory }: Parts): void {
+  profileRoutes(server, directory);
+  suppressionRoutes(server, directory);
+  wishRoutes(server, directory, {
+    path: '/v1/users/:userId',
+    params: userParams,
+    schema: { tags },
+    userOf: ({ params }) => (params as { userId: string }).userId,
+  });
+}
+
+function profileRoutes(server: Server, directory: Parts['directory']): void {
+  const path = '/v1/users/:userId';
+  const common = { tags, params: userParams, response: { 200: profileSchema } };
+
+  server.get(path, { schema: { ...common, summary: 'A profile' } }, async (request) => directory.profile(request.params.userId));
+
+  server.put(
+    path,
+    { bodyLimit: BODY_MAX_BYTES, schema: { ...common, summary: 'Replace a profile', body: profileSchema } },
+    async (request) => directory.setProfile(request.params.userId, request.body),
+  );
+
+  server.patch(
+    path,
+    {
+      bodyLimit: BODY_MAX_BYTES,
+      schema: { ...common, summary: 'Change a profile: null removes, what is absent stays', body: profilePatchSchema },
+    },
+    async (request) => directory.patchProfile(request.params.userId, request.body),
+  );
+}
+
+function suppressionRoutes(server: Server, directory: Parts['directory']): void {
+  const path = '/v1/users/:userId/suppressions/:channel';
+  const common = { tags, params: suppressionParams };
+
+  server.get(
+    path,
+    { schema: { ...common, summary: 'Why nothing is sent to a user’s address', response: { 200: suppressionSchema } } },
+    async ({ params }) => directory.suppression(params.userId, params.channel),
+  );
+
+  server.delete(
+    path,
+    { schema: { ...common, summary: 'Send to the address again', response: { 204: nothing } } },
+    async ({ params }, reply) => {
+      await directory.liftSuppression(params.userId, params.channel);
+      return reply.code(204).send(null);
+    },
+  );
+}
+
+/** Whose routes these are. */
+export interface Whose {
+  readonly path: '/v1/users/:userId' | '/v1/me';
+  readonly params: z.ZodObject;
+  /** What the description says of each. */
+  readonly schema: { readonly tags: readonly string[]; readonly security?: readonly { readonly [scheme: string]: readonly string[] }[] };
+  readonly userOf: (request: Pick<FastifyRequest, 'params' | 'userId'>) => string;
+}
+
+/** A user's preferences and devices. */
+export function wishRoutes(server: Server, directory: Parts['directory'], whose: Whose): void {
+  preferenceRoutes(server, directory, whose);
+  deviceRoutes(server, directory, whose);
+}
+
+function preferenceRoutes(server: Server, directory: Parts['directory'], { path, params, schema, userOf }: Whose): void {
+  const common = { ...schema, params, response: { 200: preferencesSchema } };
+
+  server.get(`${path}/preferences`, { schema: { ...common, summary: 'What a user wants to hear of, and where' } }, async (request) =>
+    directory.preferences(userOf(request)),
+  );
+  server.put(
+    `${path}/preferences`,
+    { bodyLimit: BODY_MAX_BYTES, schema: { ...common, summary: 'Replace preferences', body: preferencesSchema } },
+    async (request) => directory.setPreferences(userOf(request), request.body),
+  );
+}
+
+function deviceRoutes(server: Server, directory: Parts['directory'], { path, params, schema, userOf }: Whose): void {
+  const common = { ...schema, params };
+
+  server.get(
+    `${path}/devices`,
+    { schema: { ...common, summary: 'Devices of a user', response: { 200: devicePageSchema } } },
+    async (request) => ({ data: await directory.devices(userOf(request)), nextCursor: null }),
+  );
+  server.post(
+    `${path}/devices`,
+    {
+      bodyLimit: BODY_MAX_BYTES,
+      validatorCompiler: bodyCheckedByOwner,
+      schema: {
+        ...common,
+        summary: 'Register a device; one that another user had moves here',
+        body: deviceRegistrationSchema,
+        response: { 200: deviceSchema },
+      },
+    },
+    async (request) => directory.addDevice(userOf(request), request.body),
+  );
+  server.delete(
+    `${path}/devices/:deviceId`,
+    { schema: { ...common, params: params.extend({ deviceId: z.string() }), summary: 'Forget a device', response: { 204: nothing } } },
+    async (request, reply) => {
+      await directory.removeDevice(userOf(request), (request.params as { deviceId: string }).deviceId);
+      return reply.code(204).send(null);
+    },
+  );
+}

@@ -1,0 +1,2 @@
+/** The email channel: SendGrid and SMTP. Owner of @sendgrid/mail and nodemailer. */
+export { email } from './email.js';

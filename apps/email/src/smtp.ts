@@ -1,0 +1,124 @@
+import type { Readable } from 'node:stream';
+import { failed, handEach, type Message, type Provider, type Sent } from '@carillon/channel';
+import type { ErrorCode } from '@carillon/contracts';
+import type { Transporter } from 'nodemailer';
+import { mailOf } from './mail.js';
+
+/** Connections at once: what most mail servers grant one client. */
+const MAX_CONNECTIONS = 10;
+
+export interface SmtpOptions {
+  /** `smtp://` or `smtps://`, with user and password. */
+  readonly url: string;
+  /** Sender, unless the template names another. */
+  readonly from: string;
+}
+
+/** What nodemailer rejects with. */
+interface Failure {
+  readonly code?: string;
+  /** The command that was answered; `CONN` for the connection itself. */
+  readonly command?: string;
+  /** Of the server's answer, and the answer. */
+  readonly responseCode?: number;
+  readonly response?: string;
+}
+
+/** The content of the mail on its way, for whoever wants to know whether any of it left. */
+interface Handover {
+  content?: Readable;
+}
+
+/** Mail by a mail server. */
+export function createSmtp({ url, from: defaultFrom }: SmtpOptions): Provider {
+  let transporter: Promise<Transporter> | undefined;
+  const hand = async (message: Message, signal: AbortSignal): Promise<Sent> => {
+    const { from, replyTo, to, headers, ...content } = mailOf(message, defaultFrom);
+    transporter ??= openTransporter(url);
+    const handover: Handover = {};
+    try {
+      const { messageId } = await (await transporter).sendMail({
+        ...content,
+        // Structured, so that no part of an address is ever read as another one.
+        from: { name: '', address: from },
+        to: { name: '', address: to },
+        ...(replyTo !== undefined && { replyTo: { name: '', address: replyTo } }),
+        headers: { ...headers },
+        // The same for every try of a delivery: some servers and mail programs show a repeat once.
+        messageId: `<${message.tag}@${from.slice(from.lastIndexOf('@') + 1)}>`,
+        signal,
+        handover,
+      } as Parameters<Transporter['sendMail']>[0]);
+      return { ok: true, providerMessageId: String(messageId).replace(/^<|>$/g, '') };
+    } catch (thrown) {
+      return failureOf(thrown as Failure, handover.content?.readableDidRead === true);
+    }
+  };
+  return {
+    name: 'smtp',
+    kinds: ['email'],
+    send: (messages, signal) => handEach(messages, signal, hand),
+    async close() {
+      (await transporter)?.close();
+    },
+  };
+}
+
+async function openTransporter(url: string): Promise<Transporter> {
+  const { createTransport } = await import('nodemailer');
+  const transporter: Transporter = createTransport({
+    pool: true,
+    url,
+    maxConnections: MAX_CONNECTIONS,
+    // Once more over a fresh connection if a kept one turns out to be closed, before any of the mail was sent; more is the caller's affair.
+    maxRequeues: 1,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  transporter.use('stream', (mail, done) => {
+    mail.message.processFunc((content) => {
+      ((mail.data as { handover?: Handover }).handover ?? {}).content = content as Readable;
+      return content;
+    });
+    done();
+  });
+  return transporter;
+}
+
+function failureOf({ code, command, responseCode, response }: Failure, left: boolean): Sent {
+  if (responseCode !== undefined && responseCode >= 400 && responseCode < 600) {
+    const where = command === undefined || command === 'CONN' ? '' : ` to ${command.split(' ', 1)[0]}`;
+    return failed(refusalOf(responseCode, command ?? 'CONN', response ?? ''), `The mail server answered ${responseCode}${where}.`);
+  }
+  const name = code === undefined ? '' : ` (${code})`;
+  // Content goes out only once the server has agreed to recipient and DATA; before that it cannot have accepted anything.
+  if (left) return failed('PROVIDER_OUTCOME_UNKNOWN', `The mail server was given the message and did not answer${name}.`);
+  return failed(unsent[code ?? ''] ?? 'PROVIDER_UNAVAILABLE', `The mail could not be handed over${name}.`);
+}
+
+/** nodemailer's codes for what fails before anything is sent, where it is not the server that is away. */
+const unsent: Readonly<Record<string, ErrorCode>> = {
+  EAUTH: 'PROVIDER_MISCONFIGURED',
+  ENOAUTH: 'PROVIDER_MISCONFIGURED',
+  ECONFIG: 'PROVIDER_MISCONFIGURED',
+  EENVELOPE: 'PROVIDER_REFUSED',
+  EMESSAGE: 'PROVIDER_REFUSED',
+};
+/** Answers that ask for other credentials or for encryption (RFC 4954). */
+const CREDENTIALS = [530, 534, 535, 538];
+/** Answers to a recipient that say: no such mailbox. */
+const NO_MAILBOX = [550, 551, 553];
+/** Enhanced codes (RFC 3463) of an address that does not exist, moved or is shut. */
+const DEAD_ADDRESS = /^\d{3}[ -]5\.(1\.([12346]|10)|2\.1)\b/;
+const ENHANCED = /^\d{3}[ -]\d\.\d{1,3}\.\d{1,3}\b/;
+
+/** What a server's own answer means: the mail was surely not taken. */
+function refusalOf(status: number, command: string, response: string): ErrorCode {
+  if (status < 500) return 'PROVIDER_UNAVAILABLE';
+  if (command.startsWith('AUTH') || CREDENTIALS.includes(status)) return 'PROVIDER_MISCONFIGURED';
+  // Without a command it is us, not this mail, that the server does not want.
+  if (!['MAIL FROM', 'RCPT TO', 'DATA'].includes(command)) return 'PROVIDER_UNAVAILABLE';
+  // 550 also stands for matters of policy, which say nothing of the address; the enhanced code tells them apart.
+  const dead = ENHANCED.test(response) ? DEAD_ADDRESS.test(response) : true;
+  return command === 'RCPT TO' && NO_MAILBOX.includes(status) && dead ? 'ADDRESS_UNREACHABLE' : 'PROVIDER_REFUSED';
+}

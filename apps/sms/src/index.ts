@@ -1,0 +1,2 @@
+/** The SMS channel. */
+export { sms } from './sms.js';

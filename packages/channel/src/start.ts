@@ -1,0 +1,124 @@
+import { type Address, CarillonError, type ChannelName } from '@carillon/contracts';
+import { createDeliveries, type Deliveries } from '@carillon/deliveries';
+import { createDirectory, type Directory } from '@carillon/directory';
+import type { StageWorker } from '@carillon/queue';
+import { createRedis, type Redis } from '@carillon/redis';
+import { type Config, type Deferred, runProcess, workerEvents } from '@carillon/service';
+import { createVault, type Vault } from '@carillon/vault';
+import { type Channel, type ChannelEvents, runChannel } from './channel.js';
+import type { ChannelModule } from './module.js';
+import { createPreviews, previewProvider } from './previews.js';
+import type { Provider } from './provider.js';
+import { allowed, createProviderChannel, kindsOf, type ProviderEvents } from './provider-channel.js';
+import { createRate } from './rate.js';
+
+/** What a channel's worker is started with. */
+export interface StartParts {
+  readonly config: Config;
+  /** A `patient` connection. */
+  readonly redis: Redis;
+  readonly vault: Vault;
+  readonly deliveries: Deliveries;
+  readonly directory: Directory;
+  readonly events?: ChannelEvents & ProviderEvents;
+  /** Where unsubscribe links lead; the configured address unless told. */
+  readonly publicUrl?: string;
+  /** Keeps messages for preview where no provider is configured, instead of refusing to start. */
+  readonly previewWithoutProvider: boolean;
+}
+
+/** Time for the jobs under way at shutdown, ms. */
+const DEADLINE_MS = 20_000;
+
+/**
+ * Starts a channel's worker.
+ *
+ * @throws CONFIGURATION_INVALID if no provider is configured, or one wrongly; REDIS_UNAVAILABLE
+ */
+export async function startChannel(module: ChannelModule, parts: StartParts): Promise<StageWorker> {
+  const { config, redis, vault, deliveries, events } = parts;
+  const providers = module.open ? [] : providersOf(module, parts);
+  const channel: Channel & { close?(): Promise<void> } = module.open?.(parts) ?? overProviders(module, providers, parts);
+  const worker = await runChannel({
+    redis,
+    vault,
+    deliveries,
+    channel,
+    partitions: config.partitions,
+    concurrency: module.concurrency,
+    ...(events && { events }),
+  });
+  return {
+    async close(deadlineMs) {
+      await worker.close(deadlineMs);
+      await channel.close?.();
+      await Promise.all(providers.map((provider) => provider.close?.()));
+    },
+  };
+}
+
+function providersOf(module: ChannelModule, { config, previewWithoutProvider }: StartParts): Provider[] {
+  const providers = module.providers?.(config) ?? [];
+  if (providers.length > 0 || previewWithoutProvider || config.delivery === 'sandbox') return providers;
+  const message = `the ${module.definition.name} channel has no provider; set ${module.settings}`;
+  throw new CarillonError('CONFIGURATION_INVALID', { message });
+}
+
+function overProviders(module: ChannelModule, providers: readonly Provider[], parts: StartParts): Channel {
+  const { config, redis, vault, directory, events } = parts;
+  const { definition } = module;
+  const perMs = module.rate?.(config);
+  // Standing in for a provider that is not there, or for one that must not be called.
+  const sandbox = previewProvider(
+    createPreviews({ redis, vault }),
+    providers.length === 0 ? 'preview' : 'sandbox',
+    kindsOf(definition),
+    definition.name as ChannelName,
+  );
+  const hasEchoes = Object.keys(module.receivers?.(config) ?? {}).length > 0;
+  return createProviderChannel({
+    definition,
+    providers,
+    sandbox,
+    isLive: providers.length === 0 ? () => false : isLive(config),
+    directory,
+    rate: perMs === undefined ? undefined : createRate(redis, definition.name, perMs),
+    publicUrl: parts.publicUrl ?? config.publicUrl,
+    awaitEcho: hasEchoes ? definition.awaitEcho : 0,
+    ...(events && { events }),
+  });
+}
+
+function isLive(config: Config): (to: Address) => boolean {
+  if (config.delivery === 'allowlist') return allowed(config.deliveryAllow);
+  return () => config.delivery === 'live';
+}
+
+/** Runs a process for one channel until it is told to stop; resolves with its exit code. */
+export function runChannelProcess(module: ChannelModule): Promise<number> {
+  return runProcess(module.definition.name.replace('_', '-'), { required: ['redisUrl', 'encryptionKeys'] }, async (parts) => {
+    const { config, defer } = parts;
+    const redis = await openRedis(config, defer);
+    const vault = createVault(config.encryptionKeys);
+    const worker = await startChannel(module, {
+      config,
+      redis,
+      vault,
+      deliveries: createDeliveries({ redis, retention: config.retentionStatus }),
+      directory: await createDirectory({ redis, vault }),
+      events: workerEvents(parts),
+      previewWithoutProvider: false,
+    });
+    defer(module.definition.name, () => worker.close(DEADLINE_MS));
+    return { ready: async () => redis.isReady() };
+  });
+}
+
+async function openRedis(config: Config & { readonly redisUrl: string }, defer: Deferred['defer']): Promise<Redis> {
+  const redis = await createRedis(
+    { url: config.redisUrl, cluster: config.redisCluster },
+    { prefix: config.redisPrefix, temper: 'patient' },
+  );
+  defer('redis', redis.close);
+  return redis;
+}

@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto';
+import { createDirectory } from '@carillon/directory';
+import { describe, expect, test } from '@jest/globals';
+import { code, describeEverywhere, fcm, newUser, recipient, register, stand, vault } from './setting.js';
+
+describeEverywhere((at) => {
+  describe('profiles', () => {
+    test('a profile is replaced by one call and merged by another', async () => {
+      const user = newUser();
+      await expect(at.directory.profile(user)).rejects.toEqual(code('USER_NOT_FOUND'));
+      expect(await at.directory.setProfile(user, { email: 'ann@example.com', name: 'Ann' })).toEqual({
+        email: 'ann@example.com',
+        name: 'Ann',
+      });
+      const merged = { email: 'ann@example.com', phone: '+15550100' };
+      expect(await at.directory.patchProfile(user, { name: null, phone: '+15550100', email: undefined, locale: null })).toEqual(merged);
+      expect(await at.directory.profile(user)).toEqual(merged);
+      await at.directory.setProfile(user, { locale: 'de-AT' });
+      expect(await at.directory.profile(user)).toEqual({ locale: 'de-AT' });
+    });
+
+    test('a change makes a user known', async () => {
+      const user = newUser();
+      await at.directory.patchProfile(user, {});
+      expect(await at.directory.profile(user)).toEqual({});
+      const other = newUser();
+      await at.directory.patchProfile(other, { name: 'Bo' });
+      expect(await at.directory.profile(other)).toEqual({ name: 'Bo' });
+    });
+
+    test('changes made at once are all kept', async () => {
+      const user = newUser();
+      const patches = [
+        { email: 'a@example.com' },
+        { phone: '+15550100' },
+        { name: 'Ann' },
+        { locale: 'de' },
+        { timeZone: 'Europe/Vienna' },
+      ];
+      await Promise.all(patches.map((patch) => at.directory.patchProfile(user, patch)));
+      expect(await at.directory.profile(user)).toEqual(Object.assign({}, ...patches));
+    });
+  });
+
+  describe('preferences', () => {
+    test('wishes are kept as given', async () => {
+      const user = newUser();
+      expect(await at.directory.preferences(user)).toEqual({});
+      const wishes = { mute: false, channels: { sms: false }, categories: { news: { email: false }, tips: true } };
+      expect(await at.directory.setPreferences(user, wishes)).toEqual(wishes);
+      expect(await at.directory.preferences(user)).toEqual(wishes);
+      expect((await recipient(at, user)).preferences).toEqual(wishes);
+    });
+
+    test('who unsubscribes keeps all other wishes, however many do it at once and again', async () => {
+      const user = newUser();
+      await at.directory.setPreferences(user, { channels: { sms: false }, categories: { news: { push: false } } });
+      const categories = ['news', ...Array.from({ length: 10 }, (_, i) => `c${i}`), '__proto__'];
+      const again = [...categories, ...categories];
+      await Promise.all(again.map((category) => at.directory.unsubscribe({ userId: user, channel: 'email', category })));
+      await at.directory.unsubscribe({ userId: user, channel: 'push' });
+      const kept = await at.directory.preferences(user);
+      expect(kept.channels).toEqual({ sms: false, push: false });
+      expect(Object.keys(kept.categories ?? {}).sort()).toEqual([...categories].sort());
+      expect(kept.categories?.news).toEqual({ push: false, email: false });
+    });
+
+    test('a link leads to what it was made for, and reading it changes nothing', async () => {
+      const about = { userId: newUser(), channel: 'email', category: 'news' } as const;
+      expect(at.directory.readUnsubscribeToken(at.directory.unsubscribeToken(about))).toEqual(about);
+      expect(await at.directory.preferences(about.userId)).toEqual({});
+      expect(() => at.directory.readUnsubscribeToken('nonsense')).toThrow(code('LINK_INVALID'));
+    });
+  });
+
+  describe('recipients and standing', () => {
+    test('many users are read in order, the unknown among them, and one whose record is broken fails alone', async () => {
+      const [ann, bo, broken, locked] = [newUser(), newUser(), newUser(), newUser()];
+      await at.directory.setProfile(ann, { email: 'ann@example.com' });
+      const device = await register(at, bo);
+      await at.redis.command('SET', at.redis.keys.person(broken), 'no hash');
+      await at.directory.setProfile(locked, { name: 'L' });
+      // Sealed for somebody else.
+      const foreign = await at.redis.command<string>('HGET', at.redis.keys.person(ann), 'profile');
+      await at.redis.command('HSET', at.redis.keys.person(locked), 'profile', foreign);
+      const crowd = Array.from({ length: 60 }, newUser);
+      const outcomes = await at.directory.recipients([ann, broken, ...crowd, locked, bo, ann]);
+      const nobody = { profile: {}, preferences: {}, devices: [] };
+      expect(outcomes[0]).toEqual({ ok: true, value: { profile: { email: 'ann@example.com' }, preferences: {}, devices: [] } });
+      expect(outcomes[1]).toEqual({ ok: false, error: code('INTERNAL') });
+      expect(outcomes.slice(2, 62)).toEqual(crowd.map(() => ({ ok: true, value: nobody })));
+      expect(outcomes[62]).toEqual({ ok: false, error: code('SEAL_BROKEN') });
+      expect(outcomes[63]).toEqual({ ok: true, value: { ...nobody, devices: [device] } });
+      expect(outcomes[64]).toEqual(outcomes[0]);
+      expect(await at.directory.recipients([])).toEqual([]);
+    });
+
+    test('a profile moved to where wishes are kept does not open', async () => {
+      const user = newUser();
+      await at.directory.setProfile(user, { name: 'Ann' });
+      const sealed = await at.redis.command<string>('HGET', at.redis.keys.person(user), 'profile');
+      await at.redis.command('HSET', at.redis.keys.person(user), 'preferences', sealed);
+      await expect(at.directory.preferences(user)).rejects.toEqual(code('SEAL_BROKEN'));
+    });
+
+    test('many deliveries are judged in order, each by its own address', async () => {
+      const [ann, bo, gone, broken] = [newUser(), newUser(), newUser(), newUser()];
+      const [old, now] = [`${randomUUID()}@example.com`, `${randomUUID()}@example.com`];
+      await at.directory.setProfile(ann, { email: now, phone: '+15550100' });
+      await at.directory.setProfile(bo, { email: old });
+      await at.directory.suppress('email', old, { reason: 'bounced', provider: 'smtp' });
+      await at.redis.command('SET', at.redis.keys.person(broken), 'no hash');
+      const outcomes = await at.directory.standing([
+        { userId: ann, channel: 'email', to: { kind: 'email', value: now } },
+        { userId: broken, channel: 'email', to: { kind: 'email', value: now } },
+        { userId: ann, channel: 'email', to: { kind: 'email', value: 'before@example.com' } },
+        { userId: ann, channel: 'email', to: { kind: 'email', value: 'before@example.com', inline: true } },
+        { userId: bo, channel: 'email', to: { kind: 'email', value: old } },
+        { userId: ann, channel: 'email', to: { kind: 'email', value: old, inline: true } },
+        { userId: ann, channel: 'sms', to: { kind: 'phone', value: '+15550100' } },
+        { userId: gone, channel: 'sms', to: { kind: 'phone', value: '+15550100' } },
+        { userId: gone, channel: 'in_app', to: { kind: 'user', value: gone } },
+        { userId: bo, channel: 'email', to: { kind: 'email', value: old } },
+      ]);
+      expect(outcomes.map((outcome) => (outcome.ok ? outcome.value : outcome.error.code))).toEqual([
+        undefined,
+        'INTERNAL',
+        'address_changed',
+        undefined,
+        'suppressed',
+        'suppressed',
+        undefined,
+        'address_changed',
+        undefined,
+        'suppressed',
+      ]);
+      expect(await at.directory.standing([])).toEqual([]);
+    });
+  });
+
+  describe('suppressions', () => {
+    test('a stop holds however the address is written, and an earlier one stays', async () => {
+      const user = newUser();
+      const name = randomUUID();
+      await at.directory.setProfile(user, { email: `Ann.${name}@Example.com` });
+      await expect(at.directory.suppression(user, 'email')).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+      await at.directory.suppress('email', ` ANN.${name}@example.COM `, { reason: 'complaint', provider: 'sendgrid' });
+      await at.directory.suppress('email', `ann.${name}@example.com`, { reason: 'bounced', provider: 'smtp' });
+      expect(await at.directory.suppression(user, 'email')).toEqual({
+        channel: 'email',
+        reason: 'complaint',
+        provider: 'sendgrid',
+        at: expect.any(Number),
+      });
+      expect(await stand(at, user, { kind: 'email', value: `Ann.${name}@Example.com` }, 'email')).toBe('suppressed');
+      await at.directory.liftSuppression(user, 'email');
+      await expect(at.directory.liftSuppression(user, 'email')).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+      expect(await stand(at, user, { kind: 'email', value: `Ann.${name}@Example.com` }, 'email')).toBeUndefined();
+    });
+
+    test('a stop is for one channel, and can be taken back by address', async () => {
+      const user = newUser();
+      const phone = '+15550177';
+      await at.directory.setProfile(user, { phone });
+      await at.directory.suppress('sms', phone, { reason: 'unsubscribed', provider: 'twilio' });
+      await expect(at.directory.suppression(user, 'email')).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+      await expect(at.directory.suppression(user, 'in_app')).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+      expect((await at.directory.suppression(user, 'sms')).reason).toBe('unsubscribed');
+      expect([await at.directory.unsuppress('sms', phone), await at.directory.unsuppress('sms', phone)]).toEqual([true, false]);
+      await expect(at.directory.suppression(user, 'sms')).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+    });
+
+    test('a stop on a device is found with its user', async () => {
+      const user = newUser();
+      await register(at, user);
+      const to = await register(at, user);
+      await at.directory.suppress('push', to.value, { reason: 'invalid', provider: 'fcm' });
+      expect(await stand(at, user, to)).toBe('suppressed');
+      expect((await at.directory.suppression(user, 'push')).reason).toBe('invalid');
+      await at.directory.liftSuppression(user, 'push');
+      expect(await stand(at, user, to)).toBeUndefined();
+    });
+  });
+
+  test('two directories of one installation know each other’s devices and stops', async () => {
+    const [user, other] = [newUser(), await createDirectory({ redis: at.redis, vault })];
+    const address = `${randomUUID()}@example.com`;
+    await at.directory.setProfile(user, { email: address });
+    await at.directory.suppress('email', address, { reason: 'bounced', provider: 'smtp' });
+    const device = fcm();
+    expect((await other.addDevice(user, device)).id).toBe((await at.directory.addDevice(user, device)).id);
+    expect((await other.suppression(user, 'email')).reason).toBe('bounced');
+  });
+});

@@ -1,0 +1,52 @@
+import { CarillonError, cancellationKeySchema, notificationIdSchema, parse, userIdSchema } from '@carillon/contracts';
+import type { Deliveries } from '@carillon/deliveries';
+import { z } from 'zod';
+import type { Canceled, CancelTarget } from './producer.js';
+
+/** Notifications of one key that are canceled at once. */
+const AT_ONCE = 50;
+
+const keySchema = z.strictObject({ cancellationKey: cancellationKeySchema, userId: userIdSchema.optional() });
+
+/** Cancels one notification, or those with one key; `hashOf` gives the name under which a key is stored. */
+export async function cancel(
+  deliveries: Pick<Deliveries, 'cancel' | 'keyedBy' | 'get'>,
+  hashOf: (cancellationKey: string) => string,
+  target: string | CancelTarget,
+): Promise<Canceled> {
+  const result: Canceled = { canceled: [], alreadySent: [] };
+  if (typeof target === 'string' || 'id' in target) {
+    const id = typeof target === 'string' ? target : target.id;
+    if (!notificationIdSchema.safeParse(id).success) throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'id' });
+    await cancelOne(deliveries, id, result);
+    return result;
+  }
+  const { cancellationKey, userId } = parse(keySchema, target);
+  const ids = (await deliveries.keyedBy(hashOf(cancellationKey))).sort();
+  for (let i = 0; i < ids.length; i += AT_ONCE) {
+    await Promise.all(ids.slice(i, i + AT_ONCE).map((id) => cancelKeyed(deliveries, id, userId, result)));
+  }
+  return { canceled: result.canceled.toSorted(), alreadySent: result.alreadySent.toSorted() };
+}
+
+async function cancelOne(deliveries: Pick<Deliveries, 'cancel'>, id: string, into: Canceled): Promise<void> {
+  const outcomes = await deliveries.cancel(id);
+  const sent = outcomes.some(({ canceled }) => !canceled);
+  if (sent) into.alreadySent.push(id);
+  if (!sent || outcomes.some(({ canceled }) => canceled)) into.canceled.push(id);
+}
+
+async function cancelKeyed(
+  deliveries: Pick<Deliveries, 'cancel' | 'get'>,
+  id: string,
+  userId: string | undefined,
+  into: Canceled,
+): Promise<void> {
+  try {
+    if (userId !== undefined && (await deliveries.get(id)).userId !== userId) return;
+    await cancelOne(deliveries, id, into);
+  } catch (error) {
+    // Its retention is over: nothing of it can be sent any more.
+    if (!(error instanceof CarillonError) || error.code !== 'NOTIFICATION_NOT_FOUND') throw error;
+  }
+}
