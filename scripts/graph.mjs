@@ -19,6 +19,7 @@ const OWNERS = {
   '@bull-board/*': ['apps/api'],
   uuid: ['packages/producer'],
   'lru-cache': ['packages/templates', 'packages/access'],
+  'p-limit': ['packages/channel'],
   '@sendgrid/*': ['apps/email'],
   nodemailer: ['apps/email'],
   'firebase-admin': ['apps/push'],

@@ -1,10 +1,10 @@
 import type { Message } from '@carillon/channel';
-import { CarillonError } from '@carillon/contracts';
+import { CarillonError, readSender, type Sender } from '@carillon/contracts';
 
 /** A mail as every provider is given it. */
 export interface Mail {
-  readonly from: string;
-  readonly replyTo?: string;
+  readonly from: Sender;
+  readonly replyTo?: Sender;
   readonly to: string;
   readonly subject: string;
   readonly text: string;
@@ -27,8 +27,8 @@ const ADDRESS = /^[^\s@<>,;:"\\()[\]]+@[^\s@<>,;:"\\()[\]]+$/;
 export function mailOf({ item: { content, options }, to, unsubscribeUrl }: Message, defaultFrom: string): Mail {
   const replyTo = options?.replyTo;
   return {
-    from: address(options?.from ?? defaultFrom, 'from'),
-    ...(replyTo !== undefined && { replyTo: address(replyTo, 'replyTo') }),
+    from: sender(options?.from ?? defaultFrom, 'from'),
+    ...(replyTo !== undefined && { replyTo: sender(replyTo, 'replyTo') }),
     to: address(to.value, 'to'),
     subject: singleLine(content.subject ?? '', 'subject'),
     text: content.text ?? '',
@@ -42,6 +42,12 @@ export function mailOf({ item: { content, options }, to, unsubscribeUrl }: Messa
             'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
           },
   };
+}
+
+function sender(value: string, field: string): Sender {
+  const read = readSender(singleLine(value, field));
+  if (!read) throw new CarillonError('PROVIDER_REFUSED', { field, message: `${field} is no mail address.` });
+  return { name: read.name, address: address(read.address, field) };
 }
 
 function address(value: string, field: string): string {

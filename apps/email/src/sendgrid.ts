@@ -11,6 +11,7 @@ import {
   type WatchedConnections,
   watchConnections,
 } from '@carillon/channel';
+import type { Sender } from '@carillon/contracts';
 import type sdk from '@sendgrid/mail';
 import { type Mail, mailOf } from './mail.js';
 
@@ -80,11 +81,13 @@ export function createSendGrid({ apiKey, baseUrl, from }: SendGridOptions): Prov
   };
 }
 
+const personOf = ({ name, address }: Sender) => ({ email: address, ...(name !== '' && { name }) });
+
 function requestOf({ from, replyTo, to, subject, text, html, headers }: Mail, { ref }: Message) {
   return {
     personalizations: [{ to: [{ email: to }] }],
-    from: { email: from },
-    ...(replyTo !== undefined && { replyTo: { email: replyTo } }),
+    from: personOf(from),
+    ...(replyTo !== undefined && { replyTo: personOf(replyTo) }),
     subject,
     // SendGrid wants the plain part first.
     content: [{ type: 'text/plain', value: text }, ...(html === undefined ? [] : [{ type: 'text/html', value: html }])] as [

@@ -40,12 +40,12 @@ export function createSmtp({ url, from: defaultFrom }: SmtpOptions): Provider {
       const { messageId } = await (await transporter).sendMail({
         ...content,
         // Structured, so that no part of an address is ever read as another one.
-        from: { name: '', address: from },
+        from,
         to: { name: '', address: to },
-        ...(replyTo !== undefined && { replyTo: { name: '', address: replyTo } }),
+        ...(replyTo !== undefined && { replyTo }),
         headers: { ...headers },
         // The same for every try of a delivery: some servers and mail programs show a repeat once.
-        messageId: `<${message.tag}@${from.slice(from.lastIndexOf('@') + 1)}>`,
+        messageId: `<${message.tag}@${from.address.slice(from.address.lastIndexOf('@') + 1)}>`,
         signal,
         handover,
       } as Parameters<Transporter['sendMail']>[0]);

@@ -56,6 +56,19 @@ test('before: it is never sent, and the answer stays the same', async () => {
   });
 });
 
+test('before it is rendered: it never gets into the inbox either; of what is in it, it says so', async () => {
+  await stores.templates.register({ id: 'i', title: 'A message', body: 'Number {{n}}.', channels: ['in_app'] });
+  const renders = stores.views.queues.find(({ name }) => name === 'render-0');
+  await renders?.pause();
+  const id = await queue('ida', { templateId: 'i' });
+  expect((await ask(`${http}/v1/notifications/${id}`, 'DELETE')).body).toEqual({ canceled: [id], alreadySent: [] });
+  await renders?.resume();
+  const shown = await queue('ida', { templateId: 'i' });
+  await settled(stores, shown, 'in_app', 'delivered');
+  expect((await ask(`${http}/v1/users/ida/notifications`, 'GET')).body.data.map((one: { id: string }) => one.id)).toEqual([shown]);
+  expect((await ask(`${http}/v1/notifications/${shown}`, 'DELETE')).body).toEqual({ canceled: [], alreadySent: [shown] });
+});
+
 test('while it is going out, and after: already sent', async () => {
   sendgrid.latency = 500;
   const id = await queue('bob');

@@ -1,4 +1,4 @@
-import { CarillonError, type ChannelDefinition, type ChannelItem, type DeliveryStatus } from '@carillon/contracts';
+import { CarillonError, type ChannelDefinition, type ChannelItem, type DeliveryStatus, toCarillonError } from '@carillon/contracts';
 import type { Begun, Deliveries, DeliveryRef, Settlement } from '@carillon/deliveries';
 import { type Attempt, channelStage, runStage, type StageWorker, type StageWorkerOptions, type WorkerEvents } from '@carillon/queue';
 
@@ -21,8 +21,10 @@ export interface Channel {
   readonly definition: ChannelDefinition;
   /** How long the provider's own word on an unknown outcome is waited for, ms; 0 where none can come. */
   readonly awaitEcho?: number;
-  /** Decides before anything is claimed whether items may go out now; undefined lets one go. What it throws counts for all items. */
+  /** Decides before anything is claimed whether items can go out now; undefined lets one go. What it throws counts for all items. */
   admit?(items: readonly ChannelItem[], attempt: Attempt): Promise<(Delivered | undefined)[]>;
+  /** Decides, while they are being claimed, whether items may go out at all; undefined lets one go. What it throws counts for all items. */
+  permit?(items: readonly ChannelItem[]): Promise<(Delivered | undefined)[]>;
   /**
    * Delivers the items of one job and answers for each, in order. Each was claimed, so a channel need not ask whether it was sent before;
    * one whose definition says `onUnknown: 'resend'` gets an item again whose outcome nobody knows. The error's verdict decides whether an item
@@ -52,7 +54,7 @@ const LEASE_MS = 20_000;
 const CLAIMED_MS = 10_000;
 
 /**
- * Runs a channel's worker until it is closed. Each job: admit, claim in the delivery record, deliver, settle in the record. A claim that was
+ * Runs a channel's worker until it is closed. Each job: admit, claim in the delivery record (and ask for permission), deliver, settle in the record. A claim that was
  * settled sends nothing; one that is found open is an unknown outcome, see `judge`. @throws REDIS_UNAVAILABLE
  */
 export function runChannel({ channel, deliveries, events = {}, ...options }: ChannelWorkerOptions): Promise<StageWorker> {
@@ -71,13 +73,26 @@ export function runChannel({ channel, deliveries, events = {}, ...options }: Cha
 
       if (channel.admit) fill(still(), await channel.admit(items, attempt));
       const admitted = still();
-      fill(admitted, await ledger.begin(at(admitted), attempt));
+      // Together, for it saves a round trip: what may not go out is settled as any other claim.
+      const [permits, claims] = await Promise.all([permit(channel, at(admitted)), ledger.begin(at(admitted), attempt)]);
+      fill(admitted, claims);
       const claimed = still();
-      if (claimed.length > 0) fill(claimed, await deliver(channel, at(claimed), attempt));
+      for (const [k, i] of admitted.entries()) results[i] ??= permits[k];
+      const permitted = still();
+      if (permitted.length > 0) fill(permitted, await deliver(channel, at(permitted), attempt));
       return ledger.settle(items, results as (Delivered | 'ended')[], new Set(claimed), attempt);
     },
     giveUp: ledger.giveUp,
   });
+}
+
+/** Throws nothing: what was claimed meanwhile must be settled. */
+async function permit(channel: Channel, items: readonly ChannelItem[]): Promise<readonly (Delivered | undefined)[]> {
+  try {
+    return (await channel.permit?.(items)) ?? [];
+  } catch (error) {
+    return items.map(() => ({ ok: false, error: toCarillonError(error) }));
+  }
 }
 
 /** What a channel throws while something is claimed was perhaps sent, unless it says otherwise. */

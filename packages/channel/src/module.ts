@@ -18,7 +18,7 @@ export interface DirectParts {
  */
 export interface ChannelModule {
   readonly definition: ChannelDefinition;
-  /** Jobs of one partition worked on at once. */
+  /** Calls to providers at once, per process; of a channel that delivers by itself, jobs of one partition worked on at once. */
   readonly concurrency: number;
   /** Opens a channel that delivers by itself. */
   readonly open?: (parts: DirectParts) => Channel & { close?(): Promise<void> };

@@ -9,6 +9,7 @@ import {
 } from '@carillon/contracts';
 import type { Directory } from '@carillon/directory';
 import type { Attempt } from '@carillon/queue';
+import pLimit from 'p-limit';
 import { Breaker, type Showing } from './breaker.js';
 import { unlessAborted } from './call.js';
 import type { Channel, Delivered } from './channel.js';
@@ -35,6 +36,8 @@ export interface ProviderChannelOptions {
   /** Where unsubscribe links lead; without it none are made. */
   readonly publicUrl?: string | undefined;
   readonly awaitEcho: number;
+  /** Calls to providers at once; unlimited unless told. */
+  readonly calls?: number;
   readonly events?: ProviderEvents;
 }
 
@@ -77,6 +80,7 @@ function guard(provider: Provider): (to: Address) => Guarded {
  */
 export function createProviderChannel(options: ProviderChannelOptions): Channel {
   const { definition, directory, rate, isLive } = options;
+  const limit = pLimit(options.calls ?? Number.POSITIVE_INFINITY);
   const guarded = options.providers.map((provider) => ({ kinds: provider.kinds, of: guard(provider) }));
   const sandbox = [{ provider: options.sandbox, breaker: new Breaker() }];
   const candidates = (to: Address): readonly Guarded[] =>
@@ -87,11 +91,8 @@ export function createProviderChannel(options: ProviderChannelOptions): Channel 
     awaitEcho: options.awaitEcho,
 
     async admit(items, attempt) {
-      const asked = items.map((item) => ({ userId: item.userId, channel: definition.name as ChannelName, to: addressOf(item) }));
-      const results = (await directory.standing(asked)).map((outcome, i): Delivered | undefined => {
-        if (!outcome.ok) return outcome;
-        if (outcome.value !== undefined) return { ok: true, status: 'skipped', reason: outcome.value };
-        const able = candidates((asked[i] as { to: Address }).to);
+      const results = items.map((item): Delivered | undefined => {
+        const able = candidates(addressOf(item));
         return able.some(({ breaker }) => breaker.isAvailable()) ? undefined : held(able);
       });
       const calls = results.filter((result) => result === undefined).length;
@@ -99,12 +100,20 @@ export function createProviderChannel(options: ProviderChannelOptions): Channel 
       return results;
     },
 
+    async permit(items) {
+      const asked = items.map((item) => ({ userId: item.userId, channel: definition.name as ChannelName, to: addressOf(item) }));
+      return (await directory.standing(asked)).map((outcome): Delivered | undefined => {
+        if (!outcome.ok) return outcome;
+        return outcome.value === undefined ? undefined : { ok: true, status: 'skipped', reason: outcome.value };
+      });
+    },
+
     async deliver(items, attempt) {
       const results = new Array<Delivered | undefined>(items.length).fill(undefined);
       for (const { able, positions } of byCandidates(items, candidates)) {
         const messages = positions.map((i) => messageOf(items[i] as ChannelItem, options));
-        for (const [k, result] of (await carry(able, messages, attempt, options.events)).entries())
-          results[positions[k] as number] = result;
+        const carried = await limit(carry, able, messages, attempt, options.events);
+        for (const [k, result] of carried.entries()) results[positions[k] as number] = result;
       }
       await Promise.all(results.map((result, i) => bury(result as Delivered, items[i] as ChannelItem, options)));
       return results.map((result) => settled(result as Delivered));
@@ -177,13 +186,21 @@ const isFinal = (result: Delivered | undefined) => result !== undefined && (resu
 
 /** One call, within its time. */
 async function call(provider: Provider, messages: readonly Message[], signal: AbortSignal): Promise<Sent[]> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
   const lost = (cause: unknown) =>
     messages.map((): Sent => ({ ok: false, error: new CarillonError('PROVIDER_OUTCOME_UNKNOWN', { cause }) }));
+  // Not `AbortSignal.any`, which costs more than all else here and is kept by the signal of the worker.
+  const limit = new AbortController();
+  const end = () => limit.abort(signal.aborted ? signal.reason : new Error('The provider did not answer in time.'));
+  const timer = setTimeout(end, CALL_TIMEOUT_MS);
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
   try {
-    return (await unlessAborted(provider.send(messages, limit), limit, GRACE_MS)) ?? lost(limit.reason);
+    return (await unlessAborted(provider.send(messages, limit.signal), limit.signal, GRACE_MS)) ?? lost(limit.signal.reason);
   } catch (cause) {
     return lost(cause);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
   }
 }
 

@@ -27,6 +27,8 @@ export interface StartParts {
   readonly previewWithoutProvider: boolean;
 }
 
+/** Jobs under way for each call to a provider: while some are being called, others are claimed and settled, so that no provider waits for our Redis. */
+const JOBS_AHEAD = 1.5;
 /** Time for the jobs under way at shutdown, ms. */
 const DEADLINE_MS = 20_000;
 
@@ -45,7 +47,7 @@ export async function startChannel(module: ChannelModule, parts: StartParts): Pr
     deliveries,
     channel,
     partitions: config.partitions,
-    concurrency: module.concurrency,
+    concurrency: module.open ? module.concurrency : Math.ceil(module.concurrency * JOBS_AHEAD),
     ...(events && { events }),
   });
   return {
@@ -85,6 +87,7 @@ function overProviders(module: ChannelModule, providers: readonly Provider[], pa
     rate: perMs === undefined ? undefined : createRate(redis, definition.name, perMs),
     publicUrl: parts.publicUrl ?? config.publicUrl,
     awaitEcho: hasEchoes ? definition.awaitEcho : 0,
+    calls: module.concurrency,
     ...(events && { events }),
   });
 }

@@ -8,11 +8,11 @@ interface Lane<C, O> {
   waiting: { readonly calls: readonly C[]; readonly resolve: (outcomes: O[]) => void; readonly reject: (error: unknown) => void }[];
 }
 
-/** Batches of one script on their way at once; whoever comes meanwhile leaves together. Two hide the round trip. */
-const IN_FLIGHT = 2;
+/** Batches of one script on their way at once; whoever comes meanwhile leaves together. */
+const IN_FLIGHT = 1;
 
 /**
- * Lets small batches of one script share calls: one that finds few on their way leaves at once, the others gather until one is back. Fifty jobs that
+ * Lets small batches of one script share calls: one that finds none on its way leaves at once, the others gather until it is back. Fifty jobs that
  * settle one record each then cost a few calls and not fifty. `enough` calls are sent as they are.
  */
 export function gathered<C, O>(run: Run<C, O>, enough: number): Run<C, O> {

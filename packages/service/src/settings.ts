@@ -1,3 +1,4 @@
+import { readSender } from '@carillon/contracts';
 import { z } from 'zod';
 
 /** Milliseconds of each unit a duration may have. */
@@ -45,7 +46,6 @@ const isApiKey = (entry: string) => /^[^[\],]{1,64}(\[[a-z]+(\+[a-z]+)*\])?:[^\s
 const isEncryptionKey = (entry: string) => /^[\w.-]{1,32}:[A-Za-z0-9+/]{43}=?$/.test(entry);
 
 const isHttpUrl = (url: string) => /^https?:\/\//.test(url) && URL.canParse(url);
-const isMailAddress = (address: string) => /^[^\s@<>,]+@[^\s@<>,]+$/.test(address);
 const httpUrl = text('an http(s) address', /^https?:\/\/[^\s]+$/);
 
 /** A rate as calls per ms. */
@@ -169,10 +169,10 @@ export const settings = {
   ),
   emailFromAddress: required(
     'EMAIL_FROM_ADDRESS',
-    value('a mail address', (given) => (typeof given === 'string' && isMailAddress(given) ? given : undefined)),
+    value('a mail address, or a name and an address', (given) => (typeof given === 'string' && readSender(given) ? given : undefined)),
     {
       defaultDoc: 'required with a mail provider',
-      doc: 'Sender of mail, unless the template names another.',
+      doc: 'Sender of mail, unless the template names another: an address, or `The Clinic <office@clinic.example>`.',
     },
   ),
   emailProviders: required(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { emailAddressSchema, source } from '../source.js';
+import { senderSchema, source } from '../source.js';
 import type { ChannelDefinition } from './definition.js';
 
 /** Mail. One job is one provider call. */
@@ -27,7 +27,7 @@ export const emailPart = z.strictObject({
   text: source.optional(),
   /** A layout registered as a partial, around `html`. */
   layout: z.string().min(1).max(128).optional(),
-  from: emailAddressSchema.optional(),
-  replyTo: emailAddressSchema.optional(),
+  from: senderSchema.optional(),
+  replyTo: senderSchema.optional(),
   onUnknown: z.enum(['resend', 'hold']).optional(),
 });
