@@ -1,6 +1,6 @@
 /** What every channel is made of: its worker, its claims, providers with failover and what they share, receipts. */
 export { failed, handEach, meaningOfStatus, retryAfterOf, unlessAborted } from './call.js';
-export { type Channel, type ChannelEvents, type ChannelWorkerOptions, type Delivered, runChannel } from './channel.js';
+export type { Channel, Delivered } from './channel.js';
 export { type WatchedConnections, watchConnections } from './connections.js';
 export { allOrNone, type ChannelModule, type DirectParts } from './module.js';
 export { createPreviews, type Preview, type Previews } from './previews.js';
@@ -8,3 +8,4 @@ export { CALL_TIMEOUT_MS, type Message, type Provider, type Receipt, type Receiv
 export { createProviderChannel, type ProviderChannelOptions, type ProviderEvents } from './provider-channel.js';
 export { createReceive, type ReceiptParts, type Receive } from './receipts.js';
 export { runChannelProcess, type StartParts, startChannel } from './start.js';
+export { type ChannelEvents, type ChannelWorkerOptions, runChannel } from './worker.js';

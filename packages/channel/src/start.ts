@@ -5,12 +5,13 @@ import type { StageWorker } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { type Config, type Deferred, runProcess, workerEvents } from '@carillon/service';
 import { createVault, type Vault } from '@carillon/vault';
-import { type Channel, type ChannelEvents, runChannel } from './channel.js';
+import type { Channel } from './channel.js';
 import type { ChannelModule } from './module.js';
 import { createPreviews, previewProvider } from './previews.js';
 import type { Provider } from './provider.js';
 import { allowed, createProviderChannel, kindsOf, type ProviderEvents } from './provider-channel.js';
 import { createRate } from './rate.js';
+import { type ChannelEvents, runChannel } from './worker.js';
 
 /** What a channel's worker is started with. */
 export interface StartParts {
