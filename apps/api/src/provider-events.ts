@@ -38,6 +38,7 @@ export function providerRoutes(
       if (!receiver) throw new CarillonError('ROUTE_NOT_FOUND');
       const origin = typeof publicUrl === 'string' ? publicUrl : publicUrl();
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+      if (body.length > (receiver.maxBytes ?? EVENTS_MAX_BYTES)) throw new CarillonError('PAYLOAD_TOO_LARGE');
       const receipts = verified(() => receiver.read({ url: origin + request.originalUrl, headers: request.headers, body }), metrics);
       // What fails from here on (Redis is away) is answered so that the provider repeats it.
       await receive(receiver.channel, provider, receipts);

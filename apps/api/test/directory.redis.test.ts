@@ -1,5 +1,6 @@
+import { CATEGORIES_MAX } from '@carillon/contracts';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { devicePageSchema, deviceSchema, suppressionSchema } from '../src/user-schemas.js';
+import { devicePageSchema, deviceRegistrationSchema, deviceSchema, suppressionSchema } from '../src/user-schemas.js';
 import { AUTHORIZED, type RunningApi, startApi } from './running-api.js';
 
 let running: RunningApi;
@@ -120,4 +121,67 @@ test('a stop on an address is visible and can be lifted', async () => {
     expect((await call(method, path)).json()).toMatchObject({ code: 'SUPPRESSION_NOT_FOUND', status: 404 });
   }
   expect((await call('GET', '/v1/users/bouncer/suppressions/pigeon')).json()).toMatchObject({ code: 'FIELD_INVALID', field: 'channel' });
+});
+
+test('a stop on an address that came with a request is seen and lifted by that address', async () => {
+  await running.directory.suppress('email', 'given@clinic.example', { reason: 'complaint', provider: 'sendgrid' });
+  await running.directory.suppress('sms', '+15550123', { reason: 'unsubscribed', provider: 'twilio' });
+  const mail = '/v1/users/stranger/suppressions/email';
+  const text = '/v1/users/stranger/suppressions/sms';
+  expect((await call('GET', mail)).json()).toMatchObject({ code: 'SUPPRESSION_NOT_FOUND' });
+  expect((await call('GET', `${mail}?address=given%40clinic.example`)).json()).toMatchObject({ reason: 'complaint' });
+  expect((await call('GET', `${text}?address=%2B15550123`)).json()).toMatchObject({ reason: 'unsubscribed' });
+  for (const path of [`${mail}?address=given@clinic.example`, `${text}?address=%2B15550123`]) {
+    expect((await call('DELETE', path)).statusCode).toBe(204);
+    expect((await call('DELETE', path)).json()).toMatchObject({ code: 'SUPPRESSION_NOT_FOUND', status: 404 });
+  }
+});
+
+test.each([
+  ['email', '%2B15550123'],
+  ['email', ''],
+  ['email', 'a@b.example&address=c@d.example'],
+  ['sms', 'given@clinic.example'],
+  // A plus that is not percent-encoded is a blank.
+  ['sms', '+15550123'],
+  ['push', 'token'],
+  ['in_app', 'stranger'],
+])('a stop on %s has no address %s', async (channel, address) => {
+  for (const method of ['GET', 'DELETE'] as const) {
+    const answer = await call(method, `/v1/users/stranger/suppressions/${channel}?address=${address}`);
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json()).toMatchObject({ code: 'FIELD_INVALID', field: 'address' });
+  }
+});
+
+test('a subscription is taken as browsers give it, and so it is described', async () => {
+  const given = { web: { ...WEB.web, expirationTime: null } };
+  expect((await call('POST', '/v1/users/surfer/devices', given)).statusCode).toBe(200);
+  for (const expirationTime of [null, 1_800_000_000_000, undefined])
+    expect(deviceRegistrationSchema.safeParse({ web: { ...WEB.web, expirationTime } }).success).toBe(true);
+});
+
+test('what preferences may be is written and read back, up to the largest', async () => {
+  const names = Array.from({ length: CATEGORIES_MAX }, (_, i) => `\u{1F514}${i}`.padEnd(63, '\u20ac').slice(0, 64));
+  const all = { in_app: false, email: false, push: false, sms: false };
+  const wishes = { categories: Object.fromEntries(names.map((name) => [name, all])) };
+  const put = await call('PUT', '/v1/users/detailed/preferences', wishes);
+  expect(put.statusCode).toBe(200);
+  expect((await call('GET', '/v1/users/detailed/preferences')).json()).toEqual(wishes);
+  const more = { categories: { ...wishes.categories, 'one more': false } };
+  expect((await call('PUT', '/v1/users/detailed/preferences', more)).json()).toMatchObject({ code: 'FIELD_INVALID', field: 'categories' });
+});
+
+test.each(['"__proto__"', '"\\u005f_proto__"'])('a category is never lost: %s is kept or refused', async (name) => {
+  const url = '/v1/users/odd/preferences';
+  const payload = `{"categories":{${name}:false,"news":false}}`;
+  const headers = { ...AUTHORIZED, 'content-type': 'application/json' };
+  const put = await running.api.inject({ method: 'PUT', url, headers, payload });
+  const kept = (await running.api.inject({ method: 'GET', url, headers: AUTHORIZED })).body;
+  if (put.statusCode === 200) expect(kept).toContain('"__proto__":false');
+  else {
+    expect(put.statusCode).toBe(400);
+    expect(put.json()).toMatchObject({ code: 'FIELD_INVALID' });
+    expect(kept).toBe('{}');
+  }
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createReceive, type Receipt } from '@carillon/channel';
+import { createReceive, type Receipt, type Receiver } from '@carillon/channel';
 import { createDeliveries } from '@carillon/deliveries';
 import { createRedis } from '@carillon/redis';
 import { startRedis } from '@carillon/testkit';
@@ -101,6 +101,17 @@ test('a report of 4 MiB is read, one of 6 is not', async () => {
   const answer = await post(Buffer.alloc(6 * 1024 * 1024), 'x');
   expect(answer.statusCode).toBe(413);
   expect(answer.json()).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
+});
+
+test('of a provider whose reports are small, nothing larger is looked at', async () => {
+  let read = 0;
+  const small: Receiver = { channel: 'sms', maxBytes: 100, read: () => [][read++] ?? [] };
+  const api = createApi({ ...running.parts, receivers: { small } }, { port: 0 });
+  const answer = (bytes: number) => api.inject({ method: 'POST', url: '/v1/providers/small/events', payload: Buffer.alloc(bytes) });
+  expect((await answer(100)).statusCode).toBe(204);
+  expect((await answer(101)).json()).toMatchObject({ status: 413, code: 'PAYLOAD_TOO_LARGE' });
+  expect(read).toBe(1);
+  await api.close();
 });
 
 test('while Redis is away the provider is told to come back', async () => {

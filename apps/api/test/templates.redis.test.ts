@@ -82,7 +82,7 @@ const MAIL = {
   fields: { at: { type: 'datetime' }, link: { type: 'url', optional: true } },
   email: { html: '<p>{{at}}</p>{{> footer}}', layout: 'frame', from: 'clinic@example.org' },
   push: { url: '{{link}}' },
-  locales: { de: { title: 'Ihr Termin', body: 'Am {{at.date}} um {{at.time}}' } },
+  locales: { de: { title: 'Ihr Termin', body: 'Am {{at.date}} um {{at.time}}', email: { html: '<p>Am {{at}}</p>{{> footer}}' } } },
 };
 
 test('a partial is registered, used, shown as it is, changed, and taken out of use', async () => {
@@ -124,7 +124,7 @@ test('a preview shows each channel in the language and zone asked for, and store
     email: {
       subject: 'Ihr Termin',
       text: 'Am 24. Dezember 2026 um 23:45',
-      html: '<body><p>24. Dezember 2026 um 23:45</p><hr></body>',
+      html: '<body><p>Am 24. Dezember 2026 um 23:45</p><hr></body>',
     },
     push: { title: 'Ihr Termin', body: 'Am 24. Dezember 2026 um 23:45' },
   });

@@ -41,6 +41,15 @@ test('events are taken once the verification key is set', async () => {
   await sendgrid.close();
 });
 
+test('word of a mail can come only where SendGrid may send it and reports to us', () => {
+  const echoes = (options: Options) => email.echoes?.(configFromOptions({ ...both, sendgridWebhookPublicKey: 'AAAA', ...options }));
+  expect(echoes({})).toBe(true);
+  expect(echoes({ emailProviders: 'smtp, sendgrid' })).toBe(true);
+  expect(echoes({ emailProviders: 'smtp' })).toBe(false);
+  expect(echoes({ sendgridApiKey: undefined })).toBe(false);
+  expect(echoes({ sendgridWebhookPublicKey: undefined })).toBe(false);
+});
+
 test('the rate is the one that is set', () => {
   expect(email.rate?.(configFromOptions({}))).toBeUndefined();
   expect(email.rate?.(configFromOptions({ rateEmail: '100/s' }))).toBe(0.1);

@@ -30,7 +30,7 @@ export const email: ChannelModule = {
   definition: channelDefinition('email'),
   concurrency: CONCURRENCY,
   providers(config) {
-    const named = config.emailProviders?.split(',').map((name) => name.trim());
+    const named = namesIn(config);
     const providers = [...new Set(named ?? Object.keys(makers))].flatMap((name) => {
       const maker = makers[name];
       const make = maker?.make(config, config.emailFromAddress ?? '');
@@ -44,7 +44,13 @@ export const email: ChannelModule = {
   rate: ({ rateEmail }) => rateEmail,
   settings: 'EMAIL_FROM_ADDRESS, and SENDGRID_API_KEY or SMTP_URL',
   receivers: ({ sendgridWebhookPublicKey: key }) => (key === undefined ? {} : { sendgrid: createSendGridReceiver(key) }),
+  // Of what goes by SMTP nobody reports anything.
+  echoes: (config) =>
+    config.sendgridApiKey !== undefined && config.sendgridWebhookPublicKey !== undefined && (namesIn(config)?.includes('sendgrid') ?? true),
 };
+
+/** The providers that are named, if any are. */
+const namesIn = ({ emailProviders }: Config) => emailProviders?.split(',').map((name) => name.trim());
 
 function parsed(url: string, name: string): string {
   if (!URL.canParse(url)) throw invalid(`${name} is no address.`);

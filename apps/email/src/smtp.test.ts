@@ -69,10 +69,15 @@ const refusals: [SmtpStep, string][] = [
   [{ at: 'mail', code: 550 }, 'PROVIDER_REFUSED'],
   [{ at: 'mail', code: 530 }, 'PROVIDER_MISCONFIGURED'],
   [{ at: 'rcpt', code: 421 }, 'PROVIDER_UNAVAILABLE'],
-  [{ at: 'rcpt', code: 450 }, 'PROVIDER_UNAVAILABLE'],
-  [{ at: 'rcpt', code: 550, text: 'no such user ada@home.example' }, 'ADDRESS_UNREACHABLE'],
-  [{ at: 'rcpt', code: 551 }, 'ADDRESS_UNREACHABLE'],
-  [{ at: 'rcpt', code: 553 }, 'ADDRESS_UNREACHABLE'],
+  [{ at: 'rcpt', code: 451, text: '4.3.0 lookup failure' }, 'PROVIDER_UNAVAILABLE'],
+  // Without a word on the address it may be the server that relays for nobody.
+  [{ at: 'rcpt', code: 550, text: 'no such user ada@home.example' }, 'PROVIDER_REFUSED'],
+  [{ at: 'rcpt', code: 551 }, 'PROVIDER_REFUSED'],
+  [{ at: 'rcpt', code: 553 }, 'PROVIDER_REFUSED'],
+  [{ at: 'rcpt', code: 550, text: '5.1.10 null MX' }, 'ADDRESS_UNREACHABLE'],
+  [{ at: 'rcpt', code: 550, text: '5.2.1 mailbox disabled' }, 'ADDRESS_UNREACHABLE'],
+  [{ at: 'rcpt', code: 550, text: '5.1.4 ambiguous' }, 'PROVIDER_REFUSED'],
+  [{ at: 'rcpt', code: 550, text: '5.1.8 bad sender' }, 'PROVIDER_REFUSED'],
   [{ at: 'rcpt', code: 550, text: '5.1.1 no such user' }, 'ADDRESS_UNREACHABLE'],
   [{ at: 'rcpt', code: 550, text: '5.7.1 relaying denied' }, 'PROVIDER_REFUSED'],
   [{ at: 'rcpt', code: 552, text: '5.2.2 mailbox full' }, 'PROVIDER_REFUSED'],
@@ -89,6 +94,20 @@ test.each(refusals)('%j is %s: the server has said that it did not take the mail
   expect(smtp.accepted).toEqual([]);
   expect((await send(to)).ok).toBe(true);
   expect(smtp.accepted).toHaveLength(1);
+});
+
+test.each<[number, string]>([
+  [450, '4.2.0 greylisted, come back in five minutes'],
+  [450, 'try again later'],
+  [451, '4.7.1 greylisted'],
+  [452, '4.2.2 mailbox full'],
+])('%i %s is a limit of that mailbox, which is left alone for a while', async (code, text) => {
+  const { smtp, to } = await start();
+  smtp.script({ at: 'rcpt', code, text });
+  const sent = await send(to);
+  expect(failure(sent)).toEqual({ code: 'PROVIDER_LIMITED', retryAfter: 60_000 });
+  expect(sent).toMatchObject({ error: { field: 'to' } });
+  expect((await send(to)).ok).toBe(true);
 });
 
 const losses: [SmtpStep, string][] = [
@@ -146,6 +165,37 @@ test('encryption with a certificate nobody vouches for sends nothing', async () 
   const { smtp, to } = await start({ starttls: true });
   expect(failure(await send(to)).code).toBe('PROVIDER_UNAVAILABLE');
   expect(smtp.accepted).toEqual([]);
+});
+
+test('to another machine nothing goes unencrypted, unless the address says so', async () => {
+  const { smtp } = await start();
+  // Not the loopback by its name, and led there all the same. The server can do TLS if asked, with a certificate nobody vouches for.
+  const url = `smtp://0.0.0.0:${smtp.port}`;
+  for (const asked of [url, `${url}?requireTLS=true`]) expect((await send(provider(asked))).ok).toBe(false);
+  expect(smtp.accepted).toEqual([]);
+  expect((await send(provider(`${url}?requireTLS=false`))).ok).toBe(true);
+  expect((await send(provider(`smtp://localhost:${smtp.port}`))).ok).toBe(true);
+});
+
+test.each([
+  ['502 what is that', 'PROVIDER_MISCONFIGURED'],
+  ['454 not now', 'PROVIDER_UNAVAILABLE'],
+])('a server that has to encrypt and answers %j is %s', async (answer, code) => {
+  const server = createServer((socket: Socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (line) => socket.write(`${String(line).startsWith('EHLO') ? '250 hello' : answer}\r\n`));
+    socket.write('220 hello\r\n');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  open.push({ close: () => server.close() });
+  const { port } = server.address() as AddressInfo;
+  expect(failure(await send(provider(`smtp://0.0.0.0:${port}`))).code).toBe(code);
+});
+
+test('an address that cannot be opened sends nothing, and may be closed', async () => {
+  const to = createSmtp({ url: 'nonsense', from: 'us@clinic.example' });
+  expect(failure(await send(to)).code).toBe('PROVIDER_UNAVAILABLE');
+  await to.close?.();
 });
 
 test('a server that speaks no SMTP is PROVIDER_UNAVAILABLE', async () => {

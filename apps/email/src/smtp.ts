@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { failed, handEach, type Message, type Provider, type Sent } from '@carillon/channel';
-import type { ErrorCode } from '@carillon/contracts';
+import { CarillonError, type ErrorCode } from '@carillon/contracts';
 import type { Transporter } from 'nodemailer';
 import { mailOf } from './mail.js';
 
@@ -8,7 +8,7 @@ import { mailOf } from './mail.js';
 const MAX_CONNECTIONS = 10;
 
 export interface SmtpOptions {
-  /** `smtp://` or `smtps://`, with user and password. */
+  /** `smtp://` or `smtps://`, with user and password. Beyond this machine `smtp://` goes on with TLS or not at all, unless it says `?requireTLS=false`. */
   readonly url: string;
   /** Sender, unless the template names another. */
   readonly from: string;
@@ -59,7 +59,7 @@ export function createSmtp({ url, from: defaultFrom }: SmtpOptions): Provider {
     kinds: ['email'],
     send: (messages, signal) => handEach(messages, signal, hand),
     async close() {
-      (await transporter)?.close();
+      (await transporter?.catch(() => undefined))?.close();
     },
   };
 }
@@ -70,6 +70,8 @@ async function openTransporter(url: string): Promise<Transporter> {
     pool: true,
     url,
     maxConnections: MAX_CONNECTIONS,
+    // The address's own word goes before it.
+    requireTLS: !isLoopback(url),
     // Once more over a fresh connection if a kept one turns out to be closed, before any of the mail was sent; more is the caller's affair.
     maxRequeues: 1,
     disableFileAccess: true,
@@ -85,10 +87,15 @@ async function openTransporter(url: string): Promise<Transporter> {
   return transporter;
 }
 
+/** Whether it is this machine, where nobody listens in. */
+function isLoopback(url: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i.test(new URL(url).hostname);
+}
+
 function failureOf({ code, command, responseCode, response }: Failure, left: boolean): Sent {
   if (responseCode !== undefined && responseCode >= 400 && responseCode < 600) {
     const where = command === undefined || command === 'CONN' ? '' : ` to ${command.split(' ', 1)[0]}`;
-    return failed(refusalOf(responseCode, command ?? 'CONN', response ?? ''), `The mail server answered ${responseCode}${where}.`);
+    return refused(refusalOf(responseCode, command ?? 'CONN', response ?? ''), `The mail server answered ${responseCode}${where}.`);
   }
   const name = code === undefined ? '' : ` (${code})`;
   // Content goes out only once the server has agreed to recipient and DATA; before that it cannot have accepted anything.
@@ -106,19 +113,27 @@ const unsent: Readonly<Record<string, ErrorCode>> = {
 };
 /** Answers that ask for other credentials or for encryption (RFC 4954). */
 const CREDENTIALS = [530, 534, 535, 538];
-/** Answers to a recipient that say: no such mailbox. */
-const NO_MAILBOX = [550, 551, 553];
 /** Enhanced codes (RFC 3463) of an address that does not exist, moved or is shut. */
-const DEAD_ADDRESS = /^\d{3}[ -]5\.(1\.([12346]|10)|2\.1)\b/;
-const ENHANCED = /^\d{3}[ -]\d\.\d{1,3}\.\d{1,3}\b/;
+const DEAD_ADDRESS = /^\d{3}[ -]5\.(1\.([1236]|10)|2\.1)\b/;
+/** That of a server which has a fault of its own. */
+const ILL_SERVER = /^\d{3}[ -]4\.3\.\d/;
+/** How long a mailbox that takes nothing for now is left alone, ms: greylisting asks for some minutes, and every try counts. */
+const DEFERRED_MS = 60_000;
 
 /** What a server's own answer means: the mail was surely not taken. */
 function refusalOf(status: number, command: string, response: string): ErrorCode {
-  if (status < 500) return 'PROVIDER_UNAVAILABLE';
-  if (command.startsWith('AUTH') || CREDENTIALS.includes(status)) return 'PROVIDER_MISCONFIGURED';
+  // 421 is a server that goes away, whatever it was asked.
+  if (status < 500)
+    return command === 'RCPT TO' && status !== 421 && !ILL_SERVER.test(response) ? 'PROVIDER_LIMITED' : 'PROVIDER_UNAVAILABLE';
+  if (command.startsWith('AUTH') || command === 'STARTTLS' || CREDENTIALS.includes(status)) return 'PROVIDER_MISCONFIGURED';
   // Without a command it is us, not this mail, that the server does not want.
   if (!['MAIL FROM', 'RCPT TO', 'DATA'].includes(command)) return 'PROVIDER_UNAVAILABLE';
-  // 550 also stands for matters of policy, which say nothing of the address; the enhanced code tells them apart.
-  const dead = ENHANCED.test(response) ? DEAD_ADDRESS.test(response) : true;
-  return command === 'RCPT TO' && NO_MAILBOX.includes(status) && dead ? 'ADDRESS_UNREACHABLE' : 'PROVIDER_REFUSED';
+  // 550 by itself says nothing of the address: a server that does not relay for us answers so to every one.
+  return command === 'RCPT TO' && DEAD_ADDRESS.test(response) ? 'ADDRESS_UNREACHABLE' : 'PROVIDER_REFUSED';
+}
+
+/** A limit that a mail server tells of is that of the mailbox. */
+function refused(code: ErrorCode, message: string): Sent {
+  if (code !== 'PROVIDER_LIMITED') return failed(code, message);
+  return { ok: false, error: new CarillonError(code, { message, field: 'to', retryAfter: DEFERRED_MS }) };
 }

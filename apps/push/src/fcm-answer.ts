@@ -63,7 +63,7 @@ export function tokenFailure(thrown: unknown): Sent {
 }
 
 function verdictOf(error: SdkError, code: string, proven: boolean): ErrorCode {
-  if (proven && detailsOf(error).some(({ errorCode }) => errorCode === 'SENDER_ID_MISMATCH')) return 'PROVIDER_REFUSED';
+  if (proven && isAboutOneApp(error, code)) return 'PROVIDER_REFUSED';
   if (code === 'messaging/invalid-argument') return isAboutTheToken(error) ? 'ADDRESS_UNREACHABLE' : 'PROVIDER_REFUSED';
   const verdict = BY_CODE[code];
   // A 404 that is not FCM's word on the device is one on the project: no reason to lose a device.
@@ -72,6 +72,11 @@ function verdictOf(error: SdkError, code: string, proven: boolean): ErrorCode {
   // The status speaks for answers that are not FCM's own, such as those of a gateway before it.
   const said = verdict ?? meaningOfStatus(error.httpResponse?.status ?? 0);
   return said ?? (neverLeft(error) ? 'PROVIDER_UNAVAILABLE' : 'PROVIDER_OUTCOME_UNKNOWN');
+}
+
+/** A token of another project, or an app whose certificate (APNs) or key (Web Push) FCM lacks: the others are reached all the same. */
+function isAboutOneApp(error: SdkError, code: string): boolean {
+  return code === 'messaging/third-party-auth-error' || detailsOf(error).some(({ errorCode }) => errorCode === 'SENDER_ID_MISMATCH');
 }
 
 interface Detail {

@@ -131,6 +131,13 @@ test('a token of another project does not stop the others, once our credentials 
   expect(outcomes([(await one('foreign')) as never])).toEqual(['PROVIDER_REFUSED']);
 });
 
+test('a platform that FCM lacks a certificate for does not stop the others, once our credentials are known to work', async () => {
+  fcm.refuse('ios', 'THIRD_PARTY_AUTH_ERROR');
+  expect(outcomes([(await one('ios')) as never])).toEqual(['PROVIDER_MISCONFIGURED']);
+  expect(outcomes([(await one('ours')) as never])).toEqual(['sent']);
+  expect(outcomes([(await one('ios')) as never])).toEqual(['PROVIDER_REFUSED']);
+});
+
 test('nothing of a message or its address stands in an error', async () => {
   fcm.refuse('secret-token', 'INVALID_ARGUMENT');
   const sent = await one('secret-token');

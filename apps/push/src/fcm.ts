@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { ClientHttp2Session } from 'node:http2';
-import { CALL_TIMEOUT_MS, failed, type Message, type Provider, type Sent, unlessAborted } from '@carillon/channel';
+import { CALL_TIMEOUT_MS, failed, type Message, Proof, type Provider, type Sent, unlessAborted } from '@carillon/channel';
 import type { App, Credential } from 'firebase-admin/app';
 import type { Message as FcmMessage, Messaging } from 'firebase-admin/messaging';
-import { Proof } from './call.js';
 import { fcmFailure, tokenFailure } from './fcm-answer.js';
 import { fcmMessage, readTarget } from './fcm-message.js';
 import type { ServiceAccount } from './service-account.js';

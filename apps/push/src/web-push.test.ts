@@ -1,10 +1,17 @@
 import { createECDH } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { Provider } from '@carillon/channel';
 import { never, outcomes, providerConformance } from '@carillon/channel/testing';
 import type { Address } from '@carillon/contracts';
-import { freePort, redirectHosts, startWebPush, type WebPushStandIn, type WebPushStep, type WebPushSubscription } from '@carillon/testkit';
+import {
+  freePort,
+  redirectHosts,
+  startWebPush,
+  type WebPushStandIn,
+  type WebPushStep,
+  type WebPushSubscription,
+  waitFor,
+} from '@carillon/testkit';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import webPush from 'web-push';
 import { messageTo } from '../test/messages.js';
@@ -68,6 +75,7 @@ test.each<[string, WebPushStep, string, number | undefined]>([
   ['410', { status: 410 }, 'ADDRESS_UNREACHABLE', undefined],
   ['401', { status: 401 }, 'PROVIDER_MISCONFIGURED', undefined],
   ['403', { status: 403 }, 'PROVIDER_MISCONFIGURED', undefined],
+  ['405', { status: 405 }, 'PROVIDER_REFUSED', undefined],
   ['400', { status: 400 }, 'PROVIDER_REFUSED', undefined],
   ['413', { status: 413 }, 'PROVIDER_REFUSED', undefined],
   ['429', { status: 429 }, 'PROVIDER_LIMITED', 60_000],
@@ -162,6 +170,35 @@ test('an answer that does not end holds nobody up', async () => {
   service.script('accept, then ramble');
   expect(outcomes([await one()])).toEqual(['sent']);
   expect(outcomes([await one()])).toEqual(['sent']);
+});
+
+test('an answer whose rest never comes gives up its connection', async () => {
+  const [[host, place]] = Object.entries(service.redirects) as [[string, { port: number; ca: string }]];
+  const open = new Set<Socket>();
+  // In front of the push service: lets so many bytes of an answer through, and then no more.
+  const slow = createServer((client) => {
+    open.add(client);
+    client.once('close', () => open.delete(client));
+    const upstream = connect(place.port, '127.0.0.1');
+    let passed = 0;
+    upstream.on('data', (part: Buffer) => {
+      if (passed < 40_000) client.write(part);
+      else upstream.pause();
+      passed += part.length;
+    });
+    client.pipe(upstream);
+    for (const socket of [client, upstream]) socket.on('error', () => undefined);
+    client.once('close', () => upstream.destroy());
+  });
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+  const to = subscribe();
+  undo();
+  undo = redirectHosts({ [host]: { ...place, port: (slow.address() as AddressInfo).port } });
+  service.script('accept, then ramble');
+  expect(outcomes([await one(to)])).toEqual(['sent']);
+  expect(open.size).toBe(1);
+  await waitFor(() => open.size === 0, { timeout: 4_000, what: 'the end of the connection' });
+  slow.close();
 });
 
 test('connections are kept: a hundred messages one after the other use one', async () => {

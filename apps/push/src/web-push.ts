@@ -5,6 +5,7 @@ import {
   handEach,
   type Message,
   meaningOfStatus,
+  Proof,
   type Provider,
   type Sent,
   type WatchedConnections,
@@ -12,7 +13,7 @@ import {
 } from '@carillon/channel';
 import type { ErrorCode } from '@carillon/contracts';
 import webPush, { type PushSubscription, type RequestDetails } from 'web-push';
-import { Proof, refused } from './call.js';
+import { refused } from './call.js';
 import { NOT_PUBLIC, PublicOnlyAgent } from './public-only.js';
 import { shownOf, urgencyOf } from './show.js';
 import type { Vapid } from './vapid.js';
@@ -21,6 +22,8 @@ import type { Vapid } from './vapid.js';
 const TTL = 28 * 24 * 3600;
 /** Bytes read of an answer, which says nothing we need beyond its head. */
 const MAX_ANSWER = 64 * 1024;
+/** How long its rest may take, ms: enough for the connection to be of use again, and not so long that slow ones take up all there are. */
+const REST_MS = 1_500;
 
 /** How a request is made. */
 interface Way {
@@ -70,6 +73,8 @@ function post({ endpoint, method, headers, body }: RequestDetails, { agent, conn
   return new Promise((resolve) => {
     const call = request(endpoint, { method, headers, agent, signal });
     call.once('response', (response) => {
+      const late = setTimeout(() => response.destroy(), REST_MS);
+      response.once('close', () => clearTimeout(late));
       let read = 0;
       response.on('data', (part: Buffer) => {
         read += part.length;
@@ -97,8 +102,9 @@ function outcomeOf({ statusCode: status = 0, headers }: IncomingMessage, proof: 
 function verdictOfStatus(status: number, proven: boolean): ErrorCode {
   if (status === 404 || status === 410) return 'ADDRESS_UNREACHABLE';
   const meaning = meaningOfStatus(status) ?? 'PROVIDER_REFUSED';
-  // Whoever redirects is one push service, or anybody's endpoint: it must not stop everybody's messages either.
-  return meaning === 'PROVIDER_MISCONFIGURED' && (proven || status < 400) ? 'PROVIDER_REFUSED' : meaning;
+  // Whoever redirects, or has no such method, is one push service, or anybody's endpoint: it must not stop everybody's messages either.
+  const isOurs = !proven && (status === 401 || status === 403);
+  return meaning === 'PROVIDER_MISCONFIGURED' && !isOurs ? 'PROVIDER_REFUSED' : meaning;
 }
 
 function verdictOf({ code }: NodeJS.ErrnoException, mayHaveLeft: boolean): ErrorCode {

@@ -1,11 +1,11 @@
 import type { CarillonError, DeliveryStatus } from '@carillon/contracts';
-import type { Deliveries, NotificationRecord, Settlement } from '@carillon/deliveries';
-import { inventory, openQueueViews, type QueueViews } from '@carillon/queue';
+import type { Deliveries, Delivery, NotificationRecord, Settlement } from '@carillon/deliveries';
+import { openQueueViews, type QueueViews, renderStage } from '@carillon/queue';
 import type { Redis } from '@carillon/redis';
 
 export interface ReconcilerOptions {
   readonly redis: Redis;
-  readonly deliveries: Pick<Deliveries, 'open' | 'get' | 'settle'>;
+  readonly deliveries: Pick<Deliveries, 'open' | 'settle'>;
   readonly partitions: number;
   readonly events?: {
     error?(error: CarillonError, about: { stage: string }): void;
@@ -13,6 +13,7 @@ export interface ReconcilerOptions {
   };
 }
 
+const OPEN: readonly DeliveryStatus[] = ['pending', 'held', 'sending', 'unknown'];
 /** How often it is looked, by one process at a time, ms. */
 const ROUND_MS = 5 * 60_000;
 /** A delivery without a step for this long is looked after, ms: far longer than a try and its pauses take. */
@@ -36,19 +37,18 @@ export interface Reconciler {
 export async function runReconciler({ redis, deliveries, partitions, events = {} }: ReconcilerOptions): Promise<Reconciler> {
   const views = await openQueueViews(redis, partitions);
   const reconcile = async (suspectAge = SUSPECT_MS) => {
-    const suspects = (await deliveries.open(suspectAge, RECORDS)).filter((record) => lastStep(record) <= Date.now() - suspectAge);
-    const lost = await withoutJob(suspects, views);
-    const steps = (await Promise.all(lost.map(({ id }) => deliveries.get(id))))
-      .filter((record) => lastStep(record) <= Date.now() - suspectAge)
-      .flatMap(endings);
+    const suspects = (await deliveries.open(suspectAge, RECORDS)).flatMap((record) => suspectsOf(record, Date.now() - suspectAge));
+    const steps = (await withoutJob(suspects, views)).map(endingOf);
     if (steps.length === 0) return 0;
-    for (const outcome of await deliveries.settle(steps)) if (!outcome.ok) throw outcome.error;
-    for (const { channel, status } of steps) events.deliverySettled?.(channel, status, 1);
-    return steps.length;
+    // Refused where a worker has got hold of it meanwhile.
+    const outcomes = await deliveries.settle(steps);
+    const settled = steps.filter((_, i) => outcomes[i]?.ok && outcomes[i].value === 'noted');
+    for (const { channel, status } of settled) events.deliverySettled?.(channel, status, 1);
+    return settled.length;
   };
 
   const round = async () => {
-    const mine = await redis.command<string | null>('SET', redis.keys.reconciler, '1', 'PX', Math.floor(ROUND_MS * 0.9), 'NX');
+    const mine = await redis.command<string | null>('SET', redis.keys.reconciler, '1', 'PX', ROUND_MS / 2, 'NX');
     if (mine !== null) await reconcile();
   };
   const timer = setInterval(
@@ -65,27 +65,35 @@ export async function runReconciler({ redis, deliveries, partitions, events = {}
   };
 }
 
-/** Those of which no queue has a job. Looked twice, since a job on its way from one state to another can be missed once. */
-async function withoutJob(suspects: readonly NotificationRecord[], views: QueueViews): Promise<readonly NotificationRecord[]> {
+/** A delivery that has been open for long. */
+interface Suspect {
+  readonly id: string;
+  readonly delivery: Delivery;
+}
+
+/** Open deliveries without a step since then; what is left unknown to a person is none. */
+function suspectsOf({ id, deliveries }: NotificationRecord, since: number): Suspect[] {
+  return deliveries
+    .filter(
+      ({ status, reason, times }) => OPEN.includes(status) && reason !== 'OUTCOME_UNKNOWN' && Math.max(...Object.values(times)) <= since,
+    )
+    .map((delivery) => ({ id, delivery }));
+}
+
+/** Those for which no queue has a job. Looked twice, since a job on its way from one state to another can be missed once. */
+async function withoutJob(suspects: readonly Suspect[], views: QueueViews): Promise<readonly Suspect[]> {
   let lost = suspects;
   for (let look = 0; look < 2 && lost.length > 0; look++) {
-    const there = await inventory(views.queues, JOBS);
+    const there = await views.inventory(JOBS);
     if (!there) return [];
-    lost = lost.filter(({ id }) => !there.has(id));
+    lost = lost.filter(({ id, delivery }) => !there.has(`${renderStage.name} ${id}`) && !there.has(`${delivery.channel} ${id}`));
   }
   return lost;
 }
 
-function lastStep({ deliveries }: NotificationRecord): number {
-  return Math.max(...deliveries.flatMap(({ times }) => Object.values(times)));
-}
-
-/** How the open deliveries of a record end. */
-function endings({ id, deliveries }: NotificationRecord): Settlement[] {
-  return deliveries.flatMap(({ channel, address, status, attempts, reason }): Settlement[] => {
-    const ref = { id, channel, ...(address !== null && { address }), attempts };
-    if (status === 'pending' || status === 'held') return [{ ...ref, status: 'failed', reason: 'JOB_LOST' }];
-    const undecided = status === 'sending' || (status === 'unknown' && reason !== 'OUTCOME_UNKNOWN');
-    return undecided ? [{ ...ref, status: 'unknown', reason: 'OUTCOME_UNKNOWN', final: true }] : [];
-  });
+/** How a delivery ends that nobody will work on any more: nothing was tried, or nobody knows. */
+function endingOf({ id, delivery: { channel, address, status, attempts } }: Suspect): Settlement {
+  const ref = { id, channel, ...(address !== null && { address }), attempts };
+  const tried = status === 'sending' || status === 'unknown';
+  return tried ? { ...ref, status: 'unknown', reason: 'OUTCOME_UNKNOWN' } : { ...ref, status: 'failed', reason: 'JOB_LOST' };
 }

@@ -1,15 +1,15 @@
 import {
-  type Address,
   type CarillonError,
   type ChannelItem,
   type ChannelName,
   channelDefinition,
   type DeliveryStatus,
+  isDirect,
   type RenderItem,
   toCarillonError,
 } from '@carillon/contracts';
-import type { Begun, Deliveries, Settlement } from '@carillon/deliveries';
-import { addressesFor, type Directory, type Recipient, wants } from '@carillon/directory';
+import { type Begun, type Deliveries, HOUSE, type Settlement } from '@carillon/deliveries';
+import type { Directory, Recipient } from '@carillon/directory';
 import {
   channelStage,
   createStageQueue,
@@ -24,9 +24,10 @@ import {
   type WorkerEvents,
 } from '@carillon/queue';
 import type { Outcome, Redis } from '@carillon/redis';
-import type { CompiledTemplate, Rendered, Templates } from '@carillon/templates';
+import type { Templates } from '@carillon/templates';
 import type { Vault } from '@carillon/vault';
 import { runReconciler } from './reconciler.js';
+import { isWanted, routeAll } from './route.js';
 
 /** Reports of a renderer. */
 export interface RendererEvents extends WorkerEvents {
@@ -85,13 +86,12 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
           const recipient = recipients[i] as Outcome<Recipient>;
           if (!recipient.ok) throw recipient.error;
           const template = await templates.version(item.templateId, item.templateVersion);
-          for (const channel of item.channels) {
-            const begun = claims.get(`${item.id} ${channel}`);
-            if (begun?.ok === false) throw begun.error;
-            if (begun?.value.state === 'ended') continue;
-            const routed = route(template, item, channel, recipient.value);
+          const wanted = item.channels.filter((channel) => isWanted(claims.get(`${item.id} ${channel}`)));
+          for (const [channel, routed] of routeAll(template, item, wanted, recipient.value)) {
             steps.push(...routed.steps);
-            rendered.set(channel, [...(rendered.get(channel) ?? []), ...routed.items]);
+            const list = rendered.get(channel) ?? [];
+            list.push(...routed.items);
+            rendered.set(channel, list);
           }
           used.set(item.templateId, (used.get(item.templateId) ?? 0) + 1);
         } catch (error) {
@@ -106,9 +106,9 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
     },
     async giveUp(items, error, attempts) {
       const failed: Settlement[] = [];
-      for (const item of items) {
-        const channels = 'channels' in item ? item.channels : await recordedChannels(deliveries, item.id);
-        failed.push(...channels.map((channel) => ({ id: item.id, channel, status: 'failed' as const, attempts, reason: error.code })));
+      for (const { id } of items) {
+        // What a worker is at by now is the worker's to settle.
+        for (const ref of await recordedDeliveries(deliveries, id)) failed.push({ ...ref, status: 'failed', attempts, reason: error.code });
       }
       await settle(failed);
     },
@@ -133,62 +133,24 @@ const LEASE_MS = 20_000;
  */
 async function claim(deliveries: Deliveries, items: readonly RenderItem[]): Promise<Map<string, Outcome<Begun>>> {
   const claims = items.flatMap(({ id, channels }) =>
-    channels.filter(isDirect).map((channel) => ({ id, channel, attempts: 1, lease: LEASE_MS, open: 'ours' as const })),
+    channels
+      .filter((channel) => isDirect(channelDefinition(channel)))
+      .map((channel) => ({ id, channel, attempts: 1, by: HOUSE, lease: LEASE_MS, open: 'ours' as const })),
   );
   const begun = await deliveries.begin(claims);
   return new Map(claims.map(({ id, channel }, k) => [`${id} ${channel}`, begun[k] as Outcome<Begun>]));
 }
 
-const isDirect = (channel: ChannelName) => channelDefinition(channel).addresses.user !== undefined;
-
-/** What one notification becomes on one channel. */
-interface Routed {
-  readonly items: ChannelItem[];
-  readonly steps: Settlement[];
-}
-
-/** One notification on one channel: wanted? where to? saying what? @throws RENDER_FAILED */
-function route(template: CompiledTemplate, item: RenderItem, channel: ChannelName, recipient: Recipient): Routed {
-  const { required } = template.definition;
-  const settled = (status: 'skipped' | 'failed', reason: string): Routed => ({
-    items: [],
-    steps: [{ id: item.id, channel, status, attempts: 0, reason }],
-  });
-  if (!wants(recipient.preferences, { channel, category: item.category, required })) return settled('skipped', 'preference');
-  const definition = channelDefinition(channel);
-  const found = addressesFor(definition, item.userId, recipient, item.inline);
-  if ('none' in found) return settled('skipped', found.none);
+/** The deliveries of a notification; none once its record is gone. */
+async function recordedDeliveries(deliveries: Deliveries, id: string): Promise<Pick<Settlement, 'id' | 'channel' | 'address' | 'by'>[]> {
   try {
-    const said = template.render(definition, item.data, { ...recipient.profile, url: item.url });
-    const items = found.addresses.map((to) => toItem(item, said, to, definition.carriesData, required));
-    const steps = found.addresses.flatMap((to): Settlement[] =>
-      to.id === undefined ? [] : [{ id: item.id, channel, address: to.id, status: 'pending', attempts: 0 }],
-    );
-    return { items, steps };
-  } catch (thrown) {
-    const error = toCarillonError(thrown);
-    // Of no concern to the other channels.
-    if (error.code === 'CONTENT_TOO_LARGE') return settled('failed', error.code);
-    throw error;
-  }
-}
-
-function toItem(item: RenderItem, said: Rendered, to: Address, carriesData: boolean, required: boolean | undefined): ChannelItem {
-  const claimedAt = Date.now();
-  const { data, templateVersion: _version, inline: _inline, ...rest } = item;
-  return {
-    ...rest,
-    ...said,
-    ...(to.kind === 'user' ? { claimedAt } : { to }),
-    ...(required && { required }),
-    ...(carriesData && { data }),
-  };
-}
-
-/** The channels of a notification whose job cannot be read; none once its record is gone. */
-async function recordedChannels(deliveries: Deliveries, id: string): Promise<ChannelName[]> {
-  try {
-    return (await deliveries.get(id)).deliveries.map(({ channel }) => channel);
+    const record = await deliveries.get(id);
+    return record.deliveries.map(({ channel, address }) => ({
+      id,
+      channel,
+      address: address ?? undefined,
+      ...(isDirect(channelDefinition(channel)) && { by: HOUSE }),
+    }));
   } catch (error) {
     if (toCarillonError(error).code === 'NOTIFICATION_NOT_FOUND') return [];
     throw error;

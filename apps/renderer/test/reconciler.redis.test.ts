@@ -37,7 +37,7 @@ const deliveryOf = async (id: string) => (await deliveries.get(id)).deliveries[0
 
 test('what no queue has a job for ends: failed if nothing was tried, unknown if something was', async () => {
   const [lost, abandoned, queued, done] = [await made(), await made(), await made(), await made()];
-  await deliveries.begin([{ id: abandoned, channel: 'email', attempts: 1, lease: 1, open: 'refuse' }]);
+  await deliveries.begin([{ id: abandoned, channel: 'email', attempts: 1, lease: 1, by: 'other', open: 'refuse' }]);
   await deliveries.settle([{ id: done, channel: 'email', status: 'sent', attempts: 1 }]);
   const stage = createStageQueue<ChannelItem>({ redis, vault }, channelStage(email), 'email-0');
   const item: ChannelItem = {

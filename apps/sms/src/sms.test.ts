@@ -54,6 +54,12 @@ test.each([
   expect(receipts).toEqual([expect.objectContaining({ ref: message.ref, status: 'delivered', providerMessageId: taken.sid })]);
 });
 
+test('a report can come only where Twilio can reach us', () => {
+  const echoes = (options: Options) => sms.echoes?.(configFromOptions({ ...account(), ...options }));
+  expect(echoes({})).toBe(false);
+  expect(echoes({ publicUrl: 'https://notify.test' })).toBe(true);
+});
+
 test('the rate is the one that is set', () => {
   expect(sms.rate?.(configFromOptions({ rateSms: '10/s' }))).toBe(0.01);
   expect(sms.rate?.(configFromOptions({}))).toBeUndefined();

@@ -21,6 +21,8 @@ export const sms: ChannelModule = {
   },
   receivers: (config): ReturnType<NonNullable<ChannelModule['receivers']>> =>
     config.twilioAuthToken === undefined ? {} : { twilio: createTwilioReceiver(config.twilioAuthToken) },
+  // Twilio reports where a message tells it to, and that is our public address.
+  echoes: ({ publicUrl }) => publicUrl !== undefined,
 };
 
 /** All three settings or none. */

@@ -1,5 +1,5 @@
-import { meaningOfStatus, retryAfterOf } from '@carillon/channel';
-import { CarillonError, type ErrorCode } from '@carillon/contracts';
+import { failed, meaningOfStatus, retryAfterOf, type Sent } from '@carillon/channel';
+import type { ErrorCode } from '@carillon/contracts';
 
 /** Twilio's codes whose meaning its HTTP status does not tell (https://www.twilio.com/docs/api/errors). */
 const meanings: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
@@ -14,6 +14,12 @@ const meanings: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   ...each('PROVIDER_REFUSED', 21408, 21608),
 ]);
 
+/**
+ * A sender that does not suit the recipient (not for this region or country; a service without a sender for it): a matter of our settings if nothing gets
+ * through, and of the one number if others do.
+ */
+const ofSenderAndRecipient: ReadonlySet<number> = new Set([21606, 21659, 21703]);
+
 /** Codes of failures after which there is no point in trying the number again: no such number, or none that takes text messages. */
 const deadNumber: ReadonlySet<number> = new Set([21211, 21614, 21635, 30005, 30006]);
 
@@ -24,15 +30,19 @@ function each(code: ErrorCode, ...numbers: number[]): [number, ErrorCode][] {
   return numbers.map((number) => [number, code]);
 }
 
-/** What an answer other than success means. */
-export function faultOfAnswer({ statusCode, body, headers }: { statusCode: number; body: unknown; headers: unknown }): CarillonError {
+/** What an answer other than success means. `proven`: our settings are known to be good. */
+export function refusalOf(answer: { statusCode: number; body: unknown; headers: unknown }, proven: boolean): Sent {
+  const { statusCode, body, headers } = answer;
   const number = codeIn(body);
-  const retryAfter = retryAfterOf(headers as Record<string, unknown> | undefined);
-  return new CarillonError(meanings.get(number ?? 0) ?? meaningOfStatus(statusCode) ?? 'PROVIDER_UNAVAILABLE', {
-    // Its own message may quote the number or the text.
-    message: `Twilio answered ${statusCode}${number === undefined ? '' : ` with code ${number}`}.`,
-    ...(retryAfter !== undefined && { retryAfter }),
-  });
+  // Its own message may quote the number or the text.
+  const said = `Twilio answered ${statusCode}${number === undefined ? '' : ` with code ${number}`}.`;
+  const refused = failed(verdictOf(statusCode, number, proven), said, retryAfterOf(headers as Record<string, unknown> | undefined));
+  return !refused.ok && number === UNSUBSCRIBED ? { ...refused, suppress: 'unsubscribed' } : refused;
+}
+
+function verdictOf(status: number, number: number | undefined, proven: boolean): ErrorCode {
+  if (proven && number !== undefined && ofSenderAndRecipient.has(number)) return 'PROVIDER_REFUSED';
+  return meanings.get(number ?? 0) ?? meaningOfStatus(status) ?? 'PROVIDER_UNAVAILABLE';
 }
 
 /** What a failure that is reported later means for the delivery, and for the number. */

@@ -124,6 +124,22 @@ test("our reading of signatures is the SDK's own", () => {
   expect(provider.callback(url, params).headers['x-twilio-signature']).toBe(signature);
 });
 
+test('parameters without number are turned away at once, signed or not', () => {
+  const body = Array.from({ length: 20_000 }, (_, i) => `p${i}=`).join('&');
+  const startedAt = Date.now();
+  expect(() => read({ method: 'POST', headers: { 'x-twilio-signature': 'x' }, body }, URL_OF_EVENTS)).toThrow(
+    expect.objectContaining({ code: 'FIELD_INVALID' }),
+  );
+  expect(Date.now() - startedAt).toBeLessThan(500);
+});
+
+test('as many parameters as reports have are read, and no larger ones are asked for', () => {
+  const more = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`MediaUrl${i}`, `https://media.test/${i}`]));
+  const callback = provider.callback(URL_OF_EVENTS, { MessageSid: 'SM1', From: FROM, Body: 'STOP', ...more });
+  expect(read(callback, URL_OF_EVENTS)).toEqual([expect.objectContaining({ suppress: 'unsubscribed' })]);
+  expect(createTwilioReceiver('token').maxBytes).toBe(64 * 1024);
+});
+
 test('a signed report without a message id is refused', () => {
   const callback = provider.callback(URL_OF_EVENTS, { MessageStatus: 'sent' });
   expect(() => read(callback, URL_OF_EVENTS)).toThrow(expect.objectContaining({ code: 'FIELD_INVALID', field: 'MessageSid' }));

@@ -17,6 +17,11 @@ const statuses: Readonly<Record<string, NonNullable<Receipt['status']>>> = {
   canceled: 'failed',
 };
 
+/** Bytes of a report, which has some twenty short parameters and at most a text of 1600 characters. */
+const MAX_BYTES = 64 * 1024;
+/** Parameters of a report: ten pictures and what marketplace services add make some sixty. */
+const MAX_PARAMETERS = 500;
+
 /** What Twilio itself takes for stop and start where it is not told otherwise. */
 const STOP = new Set(['STOP', 'STOPALL', 'UNSUBSCRIBE', 'CANCEL', 'END', 'QUIT', 'OPTOUT', 'REVOKE']);
 const START = new Set(['START', 'YES', 'UNSTOP']);
@@ -25,17 +30,31 @@ const START = new Set(['START', 'YES', 'UNSTOP']);
 export function createTwilioReceiver(authToken: string): Receiver {
   return {
     channel: 'sms',
+    maxBytes: MAX_BYTES,
     answer: { type: 'text/xml', body: '<Response/>' },
     read(request) {
-      const form = new URLSearchParams(request.body.toString('utf8'));
+      const form = readForm(request.body);
       verify(request, form, authToken);
-      const field = (name: string) => form.get(name) || undefined;
+      const field = (name: string) => form.get(name)?.[0] || undefined;
       const sid = field('MessageSid');
       if (sid === undefined) throw new CarillonError('FIELD_INVALID', { field: 'MessageSid' });
       const status = field('MessageStatus');
       return status === undefined || status === 'received' ? readReply(sid, field) : readStatus({ sid, status, url: request.url }, field);
     },
   };
+}
+
+/** Values by name, in the order in which they came. In one pass, and not of any length: anybody may post here, and this comes before the signature. */
+function readForm(body: Buffer): Map<string, string[]> {
+  const form = new Map<string, string[]>();
+  let count = 0;
+  for (const [name, value] of new URLSearchParams(body.toString('utf8'))) {
+    if (++count > MAX_PARAMETERS) throw new CarillonError('FIELD_INVALID', { message: `More than ${MAX_PARAMETERS} parameters at once.` });
+    const values = form.get(name);
+    if (values) values.push(value);
+    else form.set(name, [value]);
+  }
+  return form;
 }
 
 type Field = (name: string) => string | undefined;
@@ -74,14 +93,9 @@ function wishIn(body = ''): string | undefined {
 }
 
 /** Twilio signs the URL as it has it and the parameters sorted by name (https://www.twilio.com/docs/usage/security). */
-function verify({ url, headers }: ReceivedEvents, form: URLSearchParams, authToken: string): void {
+function verify({ url, headers }: ReceivedEvents, form: ReadonlyMap<string, readonly string[]>, authToken: string): void {
   const given = headers['x-twilio-signature'];
-  const params = [...new Set(form.keys())].sort().map((name) =>
-    [...new Set(form.getAll(name))]
-      .sort()
-      .map((value) => name + value)
-      .join(''),
-  );
+  const params = [...form.keys()].sort().flatMap((name) => [...new Set(form.get(name))].sort().map((value) => name + value));
   const isSigned = urlsAsSigned(url).some((candidate) => {
     const expected = createHmac('sha1', authToken)
       .update(candidate + params.join(''), 'utf8')

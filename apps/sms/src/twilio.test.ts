@@ -62,9 +62,40 @@ test('a messaging service sends in place of a number, and reports are asked for 
   expect(twilio.accepted[0]).not.toHaveProperty('from');
 });
 
+test('a sender id is no messaging service because of its first letters', async () => {
+  await sendOne(open({ from: 'MG Clinic' }));
+  expect(twilio.accepted[0]).toMatchObject({ from: 'MG Clinic' });
+  expect(twilio.accepted[0]).not.toHaveProperty('messagingServiceSid');
+});
+
+test.each([21606, 21659, 21703])(
+  'a number that our sender does not suit (%i) stops nobody else, once others were reached',
+  async (code) => {
+    twilio.refuse('+447000000000', code);
+    const provider = open();
+    expect(await sendOne(provider, message('+447000000000'))).toEqual(failure('PROVIDER_MISCONFIGURED'));
+    expect(await sendOne(provider)).toMatchObject({ ok: true });
+    expect(await sendOne(provider, message('+447000000000'))).toEqual(failure('PROVIDER_REFUSED'));
+  },
+);
+
+test('what is surely our own fault stays so, whoever was reached before', async () => {
+  const provider = open();
+  await sendOne(provider);
+  twilio.script({ status: 401, code: 20003 });
+  expect(await sendOne(provider)).toEqual(failure('PROVIDER_MISCONFIGURED'));
+});
+
+test('a number that has texted STOP is told from one that does not exist', async () => {
+  twilio.refuse('+15551234567', 21610);
+  expect(await sendOne(open())).toMatchObject({ ok: false, suppress: 'unsubscribed' });
+  twilio.refuse('+15551234567', 21211);
+  expect(await sendOne(open())).not.toHaveProperty('suppress');
+});
+
 test.each([21211, 21610, 21614, 30003, 30005, 30006])('a number refused with %i is unreachable', async (code) => {
   twilio.refuse('+15551234567', code);
-  expect(await sendOne(open())).toEqual(failure('ADDRESS_UNREACHABLE'));
+  expect(await sendOne(open())).toMatchObject(failure('ADDRESS_UNREACHABLE'));
   expect(twilio.calls()).toBe(1);
 });
 
@@ -85,6 +116,7 @@ test.each([
   [{ status: 400, code: 21606 }, 'PROVIDER_MISCONFIGURED'],
   [{ status: 404, code: 20404 }, 'PROVIDER_MISCONFIGURED'],
   [{ status: 403, code: 21408 }, 'PROVIDER_REFUSED'],
+  [{ status: 404 }, 'PROVIDER_MISCONFIGURED'],
   [{ status: 400, code: 21617 }, 'PROVIDER_REFUSED'],
   [{ status: 400 }, 'PROVIDER_REFUSED'],
   [{ status: 429, code: 20429 }, 'PROVIDER_LIMITED'],

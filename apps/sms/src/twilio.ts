@@ -3,15 +3,15 @@ import {
   failed,
   handEach,
   type Message,
+  Proof,
   type Provider,
   type Sent,
   unlessAborted,
   type WatchedConnections,
   watchConnections,
 } from '@carillon/channel';
-import { CarillonError } from '@carillon/contracts';
 import type { Twilio } from 'twilio';
-import { faultOfAnswer } from './twilio-codes.js';
+import { refusalOf } from './twilio-codes.js';
 
 export interface TwilioOptions {
   readonly accountSid: string;
@@ -22,9 +22,12 @@ export interface TwilioOptions {
   readonly callback?: string;
 }
 
+const MESSAGING_SERVICE = /^MG[0-9a-f]{32}$/i;
+
 /** Twilio as a provider: one call per message, each tried once. */
 export function createTwilio({ accountSid, authToken, from, callback }: TwilioOptions): Provider {
-  const sender = from.startsWith('MG') ? { messagingServiceSid: from } : { from };
+  const sender = MESSAGING_SERVICE.test(from) ? { messagingServiceSid: from } : { from };
+  const proof = new Proof();
   let opening: Promise<Opened> | undefined;
 
   const hand = async ({ client, connections }: Opened, { item, to, ref }: Message, signal: AbortSignal): Promise<Sent> => {
@@ -33,9 +36,11 @@ export function createTwilio({ accountSid, authToken, from, callback }: TwilioOp
     try {
       // The SDK takes no signal: its own limit, the same time, ends what is given up here.
       const taken = await unlessAborted(client.messages.create(message), signal);
-      return taken ? { ok: true, providerMessageId: taken.sid } : failed('PROVIDER_OUTCOME_UNKNOWN', 'Twilio did not answer in time.');
+      if (!taken) return failed('PROVIDER_OUTCOME_UNKNOWN', 'Twilio did not answer in time.');
+      proof.found();
+      return { ok: true, providerMessageId: taken.sid };
     } catch (thrown) {
-      if (thrown instanceof CarillonError) throw thrown;
+      if (thrown instanceof Refusal) return refusalOf(thrown.answer, proof.holds());
       // Messages and causes of what the HTTP client throws hold the whole request.
       return connections.mayHaveLeft((thrown as { request?: unknown }).request)
         ? failed('PROVIDER_OUTCOME_UNKNOWN', 'The message was handed to Twilio, and the answer did not come or was no answer.')
@@ -58,6 +63,16 @@ export function createTwilio({ accountSid, authToken, from, callback }: TwilioOp
   };
 }
 
+/** An answer other than success. */
+class Refusal extends Error {
+  readonly answer: Parameters<typeof refusalOf>[0];
+
+  constructor(answer: Refusal['answer']) {
+    super('Twilio answered with a refusal.');
+    this.answer = answer;
+  }
+}
+
 interface Opened {
   readonly client: Twilio;
   readonly connections: WatchedConnections;
@@ -73,7 +88,7 @@ async function open(accountSid: string, authToken: string): Promise<Opened> {
   // The SDK's own errors tell nothing of the headers, `Retry-After` among them.
   httpClient.request = async (options) => {
     const response = await request(options);
-    if (response.statusCode < 200 || response.statusCode > 299) throw faultOfAnswer(response);
+    if (response.statusCode < 200 || response.statusCode > 299) throw new Refusal(response);
     return response;
   };
   const client = twilio(accountSid, authToken, { httpClient });

@@ -138,3 +138,19 @@ test('a number that turns out to be dead is not written to again', async () => {
   expect(await reaches(id, 'bounced')).toMatchObject({ reason: 'ADDRESS_UNREACHABLE' });
   expect(await reaches(await text(), 'skipped')).toMatchObject({ reason: 'suppressed' });
 });
+
+test('a number that has texted STOP to Twilio alone is known as unsubscribed, and START takes it back', async () => {
+  await directory.setProfile('ann', { phone: NUMBER });
+  twilio.refuse(NUMBER, 21610);
+  expect(await reaches(await text(), 'failed')).toMatchObject({ reason: 'ADDRESS_UNREACHABLE' });
+  expect(await directory.suppression('ann', 'sms')).toMatchObject({ reason: 'unsubscribed', provider: 'twilio' });
+});
+
+test('a START that somebody overheard and sends again does not undo a later STOP', async () => {
+  await post(EVENTS, twilio.reply(EVENTS, NUMBER, 'STOP'));
+  const overheard = twilio.reply(EVENTS, NUMBER, 'START');
+  await post(EVENTS, overheard);
+  await post(EVENTS, twilio.reply(EVENTS, NUMBER, 'STOP'));
+  await post(EVENTS, overheard);
+  expect(await reaches(await text(), 'skipped')).toMatchObject({ reason: 'suppressed' });
+});

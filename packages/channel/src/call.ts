@@ -62,7 +62,8 @@ export function retryAfterOf(headers: Readonly<Record<string, unknown>> | undefi
 export function meaningOfStatus(status: number): ErrorCode | undefined {
   if (status >= 500) return 'PROVIDER_UNAVAILABLE';
   if (status === 429) return 'PROVIDER_LIMITED';
-  if (status === 401 || status === 403) return 'PROVIDER_MISCONFIGURED';
+  // 404 and 405: what we call is not the provider's address for messages, but some other server or path.
+  if ([401, 403, 404, 405].includes(status)) return 'PROVIDER_MISCONFIGURED';
   if (status >= 400) return 'PROVIDER_REFUSED';
   // Whoever redirects is not the provider: the address is wrong, or something stands in between.
   return status >= 300 ? 'PROVIDER_MISCONFIGURED' : undefined;

@@ -1,16 +1,20 @@
-import { CarillonError, type ChannelItem, type DeliveryStatus } from '@carillon/contracts';
-import type { Begun, Attempt as Claim, Deliveries, DeliveryRef, Settlement } from '@carillon/deliveries';
+import { CarillonError, type ChannelItem, type DeliveryStatus, isDirect } from '@carillon/contracts';
+import {
+  ANYBODY,
+  type Begun,
+  type Attempt as Claim,
+  type Deliveries,
+  type DeliveryRef,
+  HOUSE,
+  type Noted,
+  type Settlement,
+} from '@carillon/deliveries';
 import type { Attempt } from '@carillon/queue';
+import type { Outcome } from '@carillon/redis';
 import type { Channel, Delivered } from './channel.js';
 
-/** How long a claim holds, ms: longer than a call to a provider may take, so that nobody takes it over while it is under way. */
-const LEASE_MS = 20_000;
-
-/**
- * How long a renderer's claim is believed without a look into the record, ms: while it is open nothing can be canceled. Later the delivery may have
- * failed, been canceled, and be tried again by somebody.
- */
-const CLAIMED_MS = 10_000;
+/** How long a claim holds, ms: longer than all calls of one try may take, so that nobody takes it over while it is under way. */
+export const LEASE_MS = 20_000;
 
 /** What became of one item in one try; `ended`: nothing was to be done any more. */
 export type Result = Delivered | 'ended';
@@ -38,15 +42,16 @@ export class Ledger {
     this.#settled = (...about) => events.deliverySettled?.(...about);
   }
 
-  /** Claims items for a try; undefined for those that may be sent now. */
-  async begin(items: readonly ChannelItem[], attempt: Attempt): Promise<(Result | undefined)[]> {
-    if (items.every(isClaimed)) return items.map(() => undefined);
-    const outcomes = await this.#deliveries.begin(items.map((item) => this.#claimOf(item, attempt.number, 'refuse')));
+  /** Claims items for a try by this name; undefined for those that may be sent now. */
+  async begin(items: readonly ChannelItem[], attempt: Attempt, by: string): Promise<(Result | undefined)[]> {
+    // Claimed by the renderer, and open until this channel is done with it.
+    if (attempt.fresh && items.every(({ claimed }) => claimed)) return items.map(() => undefined);
+    const outcomes = await this.#deliveries.begin(items.map((item) => this.#claimOf(item, attempt.number, by, 'refuse')));
     return Promise.all(
       outcomes.map((outcome, i) => {
         if (!outcome.ok) return outcome;
         const { state } = outcome.value;
-        if (state === 'open') return this.#judge(items[i] as ChannelItem, outcome.value, attempt);
+        if (state === 'open') return this.#judge(items[i] as ChannelItem, outcome.value, attempt, by);
         return state === 'go' ? undefined : 'ended';
       }),
     );
@@ -58,71 +63,62 @@ export class Ledger {
     results: readonly Result[],
     claimed: ReadonlySet<number>,
     attempt: Attempt,
+    by: string,
   ): Promise<(CarillonError | undefined)[]> {
     const errors = results.map((result, i) => (result === 'ended' ? undefined : this.#errorOf(items[i] as ChannelItem, result)));
     const steps = results.flatMap((result, i) => {
-      const step = result === 'ended' ? undefined : this.#stepOf(items[i] as ChannelItem, result, claimed.has(i), attempt);
+      const step =
+        result === 'ended'
+          ? undefined
+          : this.#stepOf(items[i] as ChannelItem, result, claimed.has(i) ? this.#owner(by) : undefined, attempt);
       return step ? [{ i, step }] : [];
     });
     // Delivered but not noted: tried again, and found open.
-    for (const [k, failure] of (await this.#note(steps.map(({ step }) => step))).entries()) {
-      const i = (steps[k] as { i: number }).i;
-      if (failure) errors[i] ??= failure;
+    for (const [k, outcome] of (await this.#note(steps.map(({ step }) => step))).entries()) {
+      if (!outcome.ok) errors[(steps[k] as { i: number }).i] ??= outcome.error;
     }
     return errors;
   }
 
-  /** Notes that items will not be tried again. @throws what Redis says against it */
-  async giveUp(items: readonly Known[], error: CarillonError, attempts: number): Promise<void> {
-    const { code } = error;
+  /** Notes that items will not be tried again; of what was perhaps sent, that nobody knows. @throws what Redis says against it */
+  async giveUp(items: readonly Known[], { code }: CarillonError, attempts: number): Promise<void> {
     const unknown = (item: Known) => this.#ending(item, 'unknown', 'OUTCOME_UNKNOWN', attempts);
-    const failed = (item: Known) => this.#ending(item, 'failed', code, attempts);
-    let steps = items.map(code === 'OUTCOME_UNKNOWN' || code === 'PROVIDER_OUTCOME_UNKNOWN' ? unknown : failed);
-    if (code === 'JOB_CRASHED_WORKER') {
-      // The process may have died before or after it was sent.
-      const begun = await this.#deliveries.begin(
-        items.map((item) => ({ ...this.#refOf(item), attempts, lease: LEASE_MS, open: 'refuse' as const })),
-      );
-      steps = items.flatMap((item, i) => {
-        const outcome = begun[i];
-        if (!outcome?.ok) throw outcome?.error ?? error;
-        if (outcome.value.state === 'ended') return [];
-        return [outcome.value.state === 'open' && this.#channel.definition.onUnknown === 'hold' ? unknown(item) : failed(item)];
-      });
-    }
-    for (const failure of await this.#note(steps)) if (failure) throw failure;
+    const isUnknown = code === 'OUTCOME_UNKNOWN' || code === 'PROVIDER_OUTCOME_UNKNOWN';
+    const outcomes = await this.#note(items.map((item) => (isUnknown ? unknown(item) : this.#ending(item, 'failed', code, attempts))));
+    const refused = items.filter((_, i) => outcomes[i]?.ok && outcomes[i].value === 'refused');
+    for (const outcome of [...outcomes, ...(await this.#note(refused.map(unknown)))]) if (!outcome.ok) throw outcome.error;
   }
 
   /** What to do about a try that is open. */
-  async #judge(item: ChannelItem, open: Extract<Begun, { state: 'open' }>, attempt: Attempt): Promise<Result | undefined> {
+  async #judge(item: ChannelItem, open: Extract<Begun, { state: 'open' }>, attempt: Attempt, by: string): Promise<Result | undefined> {
     const now = Date.now();
     if (open.until > now) return awaited(open.until - now);
     if (!open.noted) {
       const step = { ...this.#refOf(item), status: 'unknown' as const, attempts: open.attempts, reason: 'PROVIDER_OUTCOME_UNKNOWN' };
-      const [failure] = await this.#note([step]);
-      if (failure) return { ok: false, error: failure };
+      const [noted] = await this.#note([step]);
+      if (!noted?.ok) return noted;
     }
     const echoUntil = (open.noted ? open.at : now) + this.#echo;
     if (echoUntil > now) return awaited(echoUntil - now);
-    if (this.#policyOf(item) === 'hold') return { ok: false, error: new CarillonError('OUTCOME_UNKNOWN') };
-    const [again] = await this.#deliveries.begin([this.#claimOf(item, attempt.number, 'resend')]);
+    // Sent again once is enough: whoever loses two answers has another trouble.
+    if (this.#policyOf(item) === 'hold' || open.resent) return { ok: false, error: new CarillonError('OUTCOME_UNKNOWN') };
+    const [again] = await this.#deliveries.begin([this.#claimOf(item, attempt.number, by, 'resend')]);
     if (!again?.ok) return again;
     return again.value.state === 'go' ? undefined : 'ended';
   }
 
-  /** How a result is noted, if it is; what was claimed must be released by one step or another. */
-  #stepOf(item: ChannelItem, result: Delivered, claimed: boolean, attempt: Attempt): Settlement | undefined {
-    const ref = this.#refOf(item);
-    const by = result.provider === undefined ? {} : { provider: result.provider };
+  /** How a result is noted, if it is. What was claimed must be released by one step or another, but for what stays claimed until it is delivered. */
+  #stepOf(item: ChannelItem, result: Delivered, by: string | undefined, attempt: Attempt): Settlement | undefined {
+    const ref = { ...this.#refOf(item), by };
     if (result.ok) {
       const { ok: _ok, ...rest } = result;
-      return { ...ref, attempts: attempt.number, ...rest };
+      return { ...ref, attempts: attempt.number - (rest.status === 'skipped' ? 1 : 0), ...rest };
     }
     const { code } = result.error;
     if (code === 'CHANNEL_HELD') return { ...ref, status: 'held', attempts: attempt.number - 1, reason: 'provider_down' };
-    if (!claimed) return undefined;
+    if (by === undefined || item.claimed) return undefined;
     const status = code === 'PROVIDER_OUTCOME_UNKNOWN' ? 'unknown' : 'pending';
-    return { ...ref, status, attempts: attempt.number, reason: code, ...by };
+    return { ...ref, status, attempts: attempt.number, reason: code, ...(result.provider !== undefined && { provider: result.provider }) };
   }
 
   /** What the queue is told. A try whose outcome is unknown was a try; waiting for its echo afterwards costs none. */
@@ -155,28 +151,34 @@ export class Ledger {
     };
   }
 
-  #claimOf(item: ChannelItem, attempts: number, open: 'refuse' | 'resend'): Claim {
-    const mode = item.claimedAt !== undefined ? 'ours' : this.#repeats(item) ? 'resend' : open;
-    return { ...this.#refOf(item), attempts, lease: LEASE_MS, open: mode };
+  #claimOf(item: ChannelItem, attempts: number, by: string, open: 'refuse' | 'resend'): Claim {
+    const mode = this.#isDirect ? 'ours' : this.#repeats(item) ? 'resend' : open;
+    return { ...this.#refOf(item), attempts, by: this.#owner(by), lease: LEASE_MS, open: mode };
+  }
+
+  get #isDirect(): boolean {
+    return isDirect(this.#channel.definition);
+  }
+
+  #owner(by: string): string {
+    return this.#isDirect ? HOUSE : by;
   }
 
   #ending(item: Known, status: 'unknown' | 'failed', reason: string, attempts: number): Settlement {
-    return { ...this.#refOf(item), status, attempts, reason, ...(status === 'unknown' && { final: true }) };
+    return { ...this.#refOf(item), status, attempts, reason, ...(this.#isDirect && { by: ANYBODY }) };
   }
 
-  async #note(steps: readonly Settlement[]): Promise<(CarillonError | undefined)[]> {
+  async #note(steps: readonly Settlement[]): Promise<Outcome<Noted>[]> {
     if (steps.length === 0) return [];
     const outcomes = await this.#deliveries.settle(steps);
     const counts = new Map<DeliveryStatus, number>();
-    for (const [i, { status }] of steps.entries()) if (outcomes[i]?.ok) counts.set(status, (counts.get(status) ?? 0) + 1);
+    for (const [i, { status }] of steps.entries()) {
+      const outcome = outcomes[i];
+      if (outcome?.ok && outcome.value === 'noted') counts.set(status, (counts.get(status) ?? 0) + 1);
+    }
     for (const [status, count] of counts) this.#settled(this.#channel.definition.name, status, count);
-    return outcomes.map((outcome) => (outcome.ok ? undefined : outcome.error));
+    return outcomes;
   }
-}
-
-/** The renderer claimed it for this very try. */
-function isClaimed({ claimedAt }: ChannelItem): boolean {
-  return claimedAt !== undefined && Date.now() - claimedAt < CLAIMED_MS;
 }
 
 /** Its end, or its echo, is waited for at no cost. */

@@ -34,6 +34,8 @@ export interface ChannelModule {
   readonly settings?: string;
   /** How the reports of its providers are read, by the provider's name in `POST /v1/providers/:provider/events`. */
   readonly receivers?: (config: Config) => Readonly<Record<string, Receiver>>;
+  /** Whether a report can come that settles an unknown outcome: only then is it waited for. None can unless told. */
+  readonly echoes?: (config: Config) => boolean;
 }
 
 /** Settings, by the names people know them by, that are of use together only; undefined where none is set. @throws CONFIGURATION_INVALID */

@@ -1,4 +1,4 @@
-import type { AddressKind, ChannelName } from '@carillon/contracts';
+import { type AddressKind, CarillonError, type ChannelName } from '@carillon/contracts';
 import { loadScript, type Redis } from '@carillon/redis';
 import type { Vault } from '@carillon/vault';
 import type { Provider } from './provider.js';
@@ -7,14 +7,14 @@ import type { Provider } from './provider.js';
 export interface Preview {
   readonly id: string;
   readonly channel: ChannelName;
-  /** Where it would have gone. Personal data. */
+  /** Where it would have gone: an address, which is personal data, or the id of a device. */
   readonly to: string;
   readonly content: Readonly<Record<string, string>>;
   /** ms since the epoch. */
   readonly at: number;
 }
 
-/** Messages kept to be looked at, the last hundred, sealed. */
+/** Messages kept to be looked at, the last hundred, sealed. One whose encryption key is not configured any more counts as not kept. */
 export interface Previews {
   add(previews: readonly Preview[]): Promise<void>;
   /** Newest first. */
@@ -31,7 +31,15 @@ const keepScript = loadScript(new URL('../lua/keep.lua', import.meta.url));
 /** Previews in Redis. */
 export function createPreviews({ redis, vault }: { redis: Redis; vault: Vault }): Previews {
   const [messages, ids] = redis.keys.previews;
-  const open = (id: string, sealed: string) => JSON.parse(vault.open('preview', id, sealed)) as Preview;
+  const open = (id: string, sealed: string | null | undefined): Preview | undefined => {
+    if (sealed == null) return undefined;
+    try {
+      return JSON.parse(vault.open('preview', id, sealed)) as Preview;
+    } catch (error) {
+      if (error instanceof CarillonError && error.code === 'SEAL_BROKEN') return undefined;
+      throw error;
+    }
+  };
   return {
     async add(previews) {
       const args = previews.flatMap((preview) => [preview.id, vault.seal('preview', preview.id, JSON.stringify(preview))]);
@@ -41,11 +49,10 @@ export function createPreviews({ redis, vault }: { redis: Redis; vault: Vault })
       const newest = await redis.command<string[]>('LRANGE', ids, 0, limit - 1);
       if (newest.length === 0) return [];
       const sealed = await redis.command<(string | null)[]>('HMGET', messages, ...newest);
-      return newest.flatMap((id, i) => (sealed[i] == null ? [] : [open(id, sealed[i] as string)]));
+      return newest.flatMap((id, i) => open(id, sealed[i]) ?? []);
     },
     async get(id) {
-      const sealed = await redis.command<string | null>('HGET', messages, id);
-      return sealed === null ? undefined : open(id, sealed);
+      return open(id, await redis.command<string | null>('HGET', messages, id));
     },
   };
 }
@@ -63,7 +70,7 @@ export function previewProvider(
     async send(messages) {
       const at = Date.now();
       await previews.add(
-        messages.map(({ tag, to, item }) => ({ id: `${channel}-${tag}`, channel, to: to.value, content: item.content, at })),
+        messages.map(({ tag, to, item }) => ({ id: `${channel}-${tag}`, channel, to: to.id ?? to.value, content: item.content, at })),
       );
       return messages.map(() => ({ ok: true }));
     },

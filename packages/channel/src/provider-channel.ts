@@ -6,13 +6,17 @@ import {
   type ChannelDefinition,
   type ChannelItem,
   type ChannelName,
+  toCarillonError,
 } from '@carillon/contracts';
-import type { Directory } from '@carillon/directory';
+import type { Directory, Suppression } from '@carillon/directory';
 import type { Attempt } from '@carillon/queue';
 import pLimit from 'p-limit';
-import { Breaker, type Showing } from './breaker.js';
+import type { Whom } from './allow.js';
+import { Breaker } from './breaker.js';
 import { unlessAborted } from './call.js';
 import type { Channel, Delivered } from './channel.js';
+import { MISCONFIGURED_PAUSE_MS, rest, showingOf, TRANSIENT } from './health.js';
+import { LEASE_MS } from './ledger.js';
 import { CALL_TIMEOUT_MS, type Message, type Provider, type Sent } from './provider.js';
 
 /** Reports of calls to providers. */
@@ -27,9 +31,9 @@ export interface ProviderChannelOptions {
   readonly definition: ChannelDefinition;
   /** In the order in which they are tried. For what may not really be sent, see `sandbox`. */
   readonly providers: readonly Provider[];
-  /** Takes the place of the providers for addresses that `isLive` says no to. */
+  /** Takes the place of the providers for whom `isLive` says no to. */
   readonly sandbox: Provider;
-  readonly isLive: (to: Address) => boolean;
+  readonly isLive: (whom: Whom) => boolean;
   readonly directory: Pick<Directory, 'standing' | 'pruneDevice' | 'suppress' | 'unsubscribeToken'>;
   /** The rate all workers of the channel share; see `createRate`. */
   readonly rate?: { take(calls: number, signal: AbortSignal): Promise<void> } | undefined;
@@ -41,17 +45,13 @@ export interface ProviderChannelOptions {
   readonly events?: ProviderEvents;
 }
 
-/** How long a provider that refuses our credentials is left alone, ms. */
-const MISCONFIGURED_PAUSE_MS = 60_000;
-/** The longest a provider is left alone because it asks for it, ms; what waits is held, and asks again. */
-const LONGEST_ASKED_PAUSE_MS = 10 * 60_000;
 /** How long a provider whose time is over may take to tell what it knows, ms: one lost answer is no reason to forget the others of its call. */
 const GRACE_MS = 500;
 /** Characters of a tag: 132 bits of base64url, and within the 32 that Web Push allows a topic. */
 const TAG_CHARACTERS = 22;
 
-/** Surely not sent, and perhaps by another provider or later. */
-const TRANSIENT = new Set<string>(['PROVIDER_UNAVAILABLE', 'PROVIDER_LIMITED', 'PROVIDER_MISCONFIGURED']);
+/** How one message fared, and why its address is to be stopped, where the provider says so. */
+type Carried = Delivered & { readonly suppress?: Suppression['reason'] | undefined };
 
 interface Guarded {
   readonly provider: Provider;
@@ -75,7 +75,7 @@ function guard(provider: Provider): (to: Address) => Guarded {
 }
 
 /**
- * A channel whose messages are carried by providers: asks the directory whether the address may still be written to, keeps to the channel's rate,
+ * A channel whose messages are carried by providers: asks the directory whether the address may still be written to and the user still wants it, keeps to the channel's rate,
  * calls the first provider that is available, and gives what it surely did not send to the next.
  */
 export function createProviderChannel(options: ProviderChannelOptions): Channel {
@@ -83,16 +83,20 @@ export function createProviderChannel(options: ProviderChannelOptions): Channel 
   const limit = pLimit(options.calls ?? Number.POSITIVE_INFINITY);
   const guarded = options.providers.map((provider) => ({ kinds: provider.kinds, of: guard(provider) }));
   const sandbox = [{ provider: options.sandbox, breaker: new Breaker() }];
-  const candidates = (to: Address): readonly Guarded[] =>
-    isLive(to) ? guarded.filter(({ kinds }) => kinds.includes(to.kind)).map(({ of }) => of(to)) : sandbox;
+  const candidates = (item: ChannelItem): readonly Guarded[] => {
+    const to = addressOf(item);
+    if (!isLive({ to, userId: item.userId })) return sandbox;
+    return guarded.filter(({ kinds }) => kinds.includes(to.kind)).map(({ of }) => of(to));
+  };
 
   return {
     definition,
     awaitEcho: options.awaitEcho,
+    turn: limit,
 
     async admit(items, attempt) {
       const results = items.map((item): Delivered | undefined => {
-        const able = candidates(addressOf(item));
+        const able = candidates(item);
         return able.some(({ breaker }) => breaker.isAvailable()) ? undefined : held(able);
       });
       const calls = results.filter((result) => result === undefined).length;
@@ -101,7 +105,14 @@ export function createProviderChannel(options: ProviderChannelOptions): Channel 
     },
 
     async permit(items) {
-      const asked = items.map((item) => ({ userId: item.userId, channel: definition.name as ChannelName, to: addressOf(item) }));
+      const channel = definition.name as ChannelName;
+      const asked = items.map((item) => ({
+        userId: item.userId,
+        channel,
+        to: addressOf(item),
+        category: item.category,
+        required: item.required,
+      }));
       return (await directory.standing(asked)).map((outcome): Delivered | undefined => {
         if (!outcome.ok) return outcome;
         return outcome.value === undefined ? undefined : { ok: true, status: 'skipped', reason: outcome.value };
@@ -109,14 +120,13 @@ export function createProviderChannel(options: ProviderChannelOptions): Channel 
     },
 
     async deliver(items, attempt) {
-      const results = new Array<Delivered | undefined>(items.length).fill(undefined);
+      const results = new Array<Carried | undefined>(items.length).fill(undefined);
       for (const { able, positions } of byCandidates(items, candidates)) {
         const messages = positions.map((i) => messageOf(items[i] as ChannelItem, options));
-        const carried = await limit(carry, able, messages, attempt, options.events);
+        const carried = await carry(able, messages, attempt, options.events);
         for (const [k, result] of carried.entries()) results[positions[k] as number] = result;
       }
-      await Promise.all(results.map((result, i) => bury(result as Delivered, items[i] as ChannelItem, options)));
-      return results.map((result) => settled(result as Delivered));
+      return Promise.all(results.map((result, i) => settled(result as Carried, items[i] as ChannelItem, options)));
     },
   };
 }
@@ -130,11 +140,11 @@ function addressOf({ to }: ChannelItem): Address {
 /** Positions of the items by the providers that may carry them: mostly one group. */
 function byCandidates(
   items: readonly ChannelItem[],
-  candidates: (to: Address) => readonly Guarded[],
+  candidates: (item: ChannelItem) => readonly Guarded[],
 ): { able: readonly Guarded[]; positions: number[] }[] {
   const groups: { able: readonly Guarded[]; positions: number[] }[] = [];
   for (const [i, item] of items.entries()) {
-    const able = candidates(addressOf(item));
+    const able = candidates(item);
     const same = groups.find(
       (group) => group.able.length === able.length && group.able.every(({ breaker }, k) => breaker === able[k]?.breaker),
     );
@@ -150,11 +160,13 @@ async function carry(
   messages: readonly Message[],
   attempt: Attempt,
   events: ProviderEvents = {},
-): Promise<Delivered[]> {
-  const results = new Array<Delivered | undefined>(messages.length).fill(undefined);
+): Promise<Carried[]> {
+  const results = new Array<Carried | undefined>(messages.length).fill(undefined);
+  const until = Date.now() + LEASE_MS - CALL_TIMEOUT_MS;
   for (const { provider, breaker } of able) {
     const left = [...results.keys()].filter((i) => !isFinal(results[i]));
-    if (left.length === 0) break;
+    // One call after another, as long as the claim holds for one more.
+    if (left.length === 0 || Date.now() > until) break;
     const release = breaker.acquire();
     if (!release) continue;
     const startedAt = Date.now();
@@ -165,7 +177,8 @@ async function carry(
     );
     release(showingOf(sent));
     for (const [outcome, count] of tally(sent)) events.providerCalled?.(provider.name, outcome, count, Date.now() - startedAt);
-    rest(provider, breaker, sent, events);
+    const refusal = rest(breaker, sent);
+    if (refusal) events.providerPaused?.(provider.name, refusal);
     for (const [k, one] of sent.entries()) {
       results[left[k] as number] = one.ok
         ? {
@@ -174,7 +187,7 @@ async function carry(
             provider: provider.name,
             ...(one.providerMessageId !== undefined && { providerMessageId: one.providerMessageId }),
           }
-        : { ok: false, error: one.error, provider: provider.name };
+        : { ok: false, error: one.error, provider: provider.name, suppress: one.suppress };
     }
   }
   // Nobody was asked, or nobody takes our credentials: the message waits for somebody who does.
@@ -195,37 +208,15 @@ async function call(provider: Provider, messages: readonly Message[], signal: Ab
   signal.addEventListener('abort', end, { once: true });
   if (signal.aborted) end();
   try {
-    return (await unlessAborted(provider.send(messages, limit.signal), limit.signal, GRACE_MS)) ?? lost(limit.signal.reason);
+    const sent = await unlessAborted(provider.send(messages, limit.signal), limit.signal, GRACE_MS);
+    // An answer that does not tell of each message tells of none.
+    return sent?.length === messages.length ? sent : lost(limit.signal.reason);
   } catch (cause) {
     return lost(cause);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', end);
   }
-}
-
-/** What one call shows of the provider's health. That it refuses a message or an address shows that it works. */
-function showingOf(sent: readonly Sent[]): Showing {
-  const codes = sent.map((one) => (one.ok ? 'sent' : one.error.code));
-  if (codes.some((code) => !TRANSIENT.has(code) && code !== 'PROVIDER_OUTCOME_UNKNOWN')) return 'works';
-  return codes.some((code) => code === 'PROVIDER_UNAVAILABLE' || code === 'PROVIDER_OUTCOME_UNKNOWN') ? 'fails' : 'nothing';
-}
-
-/** Leaves a provider alone that asks for it, or that does not take our credentials. */
-function rest(provider: Provider, breaker: Breaker, sent: readonly Sent[], events: ProviderEvents): void {
-  const errors = sent.flatMap((one) => (one.ok ? [] : [one.error]));
-  const refused = errors.find(({ code }) => code === 'PROVIDER_MISCONFIGURED');
-  // What took another message of the same call takes our credentials.
-  if (refused && sent.every((one) => !one.ok)) {
-    breaker.pause(MISCONFIGURED_PAUSE_MS);
-    events.providerPaused?.(provider.name, refused);
-    return;
-  }
-  const limited = errors.filter(({ code }) => code === 'PROVIDER_LIMITED');
-  // A limit of one device or number is no limit of ours.
-  if (limited.length < sent.length) return;
-  const asked = Math.max(...limited.map(({ retryAfter = 0 }) => retryAfter));
-  if (asked > 0) breaker.pause(Math.min(asked, LONGEST_ASKED_PAUSE_MS));
 }
 
 function tally(sent: readonly Sent[]): Map<string, number> {
@@ -243,16 +234,25 @@ function held(able: readonly Guarded[]): Delivered {
 }
 
 /** Takes an address that does not exist out of use: a device if it is still the same one, else a stop on the address. */
-async function bury(result: Delivered, item: ChannelItem, { definition, directory }: ProviderChannelOptions): Promise<void> {
+async function bury(result: Carried, item: ChannelItem, { definition, directory }: ProviderChannelOptions): Promise<void> {
   if (result.ok || result.error.code !== 'ADDRESS_UNREACHABLE') return;
   const to = addressOf(item);
   if (to.id !== undefined) await directory.pruneDevice(item.userId, to);
-  else await directory.suppress(definition.name as ChannelName, to.value, { reason: 'invalid', provider: result.provider ?? '' });
+  else {
+    const about = { reason: result.suppress ?? 'invalid', provider: result.provider ?? '' };
+    await directory.suppress(definition.name as ChannelName, to.value, about);
+  }
 }
 
-/** An address that does not exist is no case for trying again. */
-function settled(result: Delivered): Delivered {
+/** An address that does not exist is no case for trying again, once it is out of use. */
+async function settled(result: Carried, item: ChannelItem, options: ProviderChannelOptions): Promise<Delivered> {
   if (result.ok || result.error.code !== 'ADDRESS_UNREACHABLE') return result;
+  try {
+    await bury(result, item, options);
+  } catch (error) {
+    // Tried again, for this one alone: the provider will say the same.
+    return { ok: false, error: toCarillonError(error) };
+  }
   return { ok: true, status: 'failed', reason: 'ADDRESS_UNREACHABLE', ...(result.provider !== undefined && { provider: result.provider }) };
 }
 
@@ -283,18 +283,4 @@ function messageOf(item: ChannelItem, { definition, directory, publicUrl }: Prov
 /** The kinds of address a definition has. */
 export function kindsOf(definition: ChannelDefinition): AddressKind[] {
   return Object.keys(definition.addresses) as AddressKind[];
-}
-
-/** Reads NOTIFICATION_DELIVERY_ALLOW: whether an address is on the list. */
-export function allowed(list: string | undefined): (to: Address) => boolean {
-  const patterns = (list ?? '')
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '')
-    .map((entry) => new RegExp(`^${entry.split('*').map(literally).join('.*')}$`, 'i'));
-  return ({ value }) => patterns.some((pattern) => pattern.test(value));
-}
-
-function literally(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }

@@ -15,13 +15,16 @@ export interface Message {
 
 /**
  * What became of one message. The error's code decides what is next:
- * `PROVIDER_UNAVAILABLE`, `PROVIDER_LIMITED`: surely not sent; the next provider, else later (`retryAfter` is a floor).
+ * `PROVIDER_UNAVAILABLE`, `PROVIDER_LIMITED`: surely not sent; the next provider, else later (`retryAfter` is a floor). A limit counts against the
+ * provider, unless its `field` is `to`: then it is this recipient's own (a full or greylisting mailbox).
  * `PROVIDER_MISCONFIGURED`: the same, and the provider is paused.
  * `PROVIDER_OUTCOME_UNKNOWN`: perhaps sent; never given to another provider.
  * `PROVIDER_REFUSED`: a fault of the message; dead letter.
- * `ADDRESS_UNREACHABLE`: dead letter, and the address is removed or suppressed.
+ * `ADDRESS_UNREACHABLE`: failed, and the address is removed or suppressed, as `suppress` says (`invalid` unless told).
  */
-export type Sent = { readonly ok: true; readonly providerMessageId?: string } | { readonly ok: false; readonly error: CarillonError };
+export type Sent =
+  | { readonly ok: true; readonly providerMessageId?: string }
+  | { readonly ok: false; readonly error: CarillonError; readonly suppress?: Suppression['reason'] };
 
 /** Who carries a channel's messages. Pass the suite `providerConformance` of `@carillon/channel/testing` and it is one. */
 export interface Provider {
@@ -80,6 +83,8 @@ export interface ReceivedEvents {
 /** Reads what a provider reports. */
 export interface Receiver {
   readonly channel: ChannelName;
+  /** Bytes of the largest report this provider makes: anything larger is refused unread. As much as the interface takes unless told. */
+  readonly maxBytes?: number;
   /** Verifies and reads. @throws SIGNATURE_INVALID (401), FIELD_INVALID */
   read(request: ReceivedEvents): Receipt[];
   /** What the provider wants to be answered; `204` without a body unless told. */

@@ -1,5 +1,5 @@
 import { CarillonError, type ChannelName, notificationIdSchema } from '@carillon/contracts';
-import type { Deliveries, DeliveryRef, ReceivedStep } from '@carillon/deliveries';
+import type { Deliveries, DeliveryRef, Engagement, ReceivedStep } from '@carillon/deliveries';
 import type { Directory } from '@carillon/directory';
 import type { Receipt } from './provider.js';
 
@@ -11,6 +11,9 @@ export interface ReceiptParts {
     receiptHeard?(channel: string, what: string): void;
   };
 }
+
+/** How long a report that lifts a stop is known, ms: whoever overheard it may send it again, when the recipient has long stopped us anew. */
+const START_KNOWN_MS = 400 * 24 * 3600 * 1000;
 
 /** Takes what a provider reports of a channel's deliveries. @throws REDIS_UNAVAILABLE: have it sent again */
 export type Receive = (channel: ChannelName, provider: string, receipts: readonly Receipt[]) => Promise<void>;
@@ -74,7 +77,9 @@ function stepOf(provider: string, { receipt, ref }: Heard, channel: ChannelName)
     eventId,
     at,
     provider,
-    ...(status !== undefined ? { status } : { engagement: (what ?? 'unsubscribed') as Exclude<ReceivedStep['engagement'], undefined> }),
+    // With neither, such as a STOP, it is only known to have been heard.
+    ...(status !== undefined ? { status } : what !== undefined && { engagement: what as Engagement }),
+    ...(receipt.unsuppress && { knownFor: START_KNOWN_MS }),
     ...(reason !== undefined && { reason }),
     ...(providerMessageId !== undefined && { providerMessageId }),
   };

@@ -1,15 +1,16 @@
-import { type Address, CarillonError, type ChannelName } from '@carillon/contracts';
+import { CarillonError, type ChannelName } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
 import type { StageWorker } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { type Config, type Deferred, runProcess, workerEvents } from '@carillon/service';
 import { createVault, type Vault } from '@carillon/vault';
+import { allowed, type Whom } from './allow.js';
 import type { Channel } from './channel.js';
 import type { ChannelModule } from './module.js';
 import { createPreviews, previewProvider } from './previews.js';
 import type { Provider } from './provider.js';
-import { allowed, createProviderChannel, kindsOf, type ProviderEvents } from './provider-channel.js';
+import { createProviderChannel, kindsOf, type ProviderEvents } from './provider-channel.js';
 import { createRate } from './rate.js';
 import { type ChannelEvents, runChannel } from './worker.js';
 
@@ -41,23 +42,41 @@ const DEADLINE_MS = 20_000;
 export async function startChannel(module: ChannelModule, parts: StartParts): Promise<StageWorker> {
   const { config, redis, vault, deliveries, events } = parts;
   const providers = module.open ? [] : providersOf(module, parts);
-  const channel: Channel & { close?(): Promise<void> } = module.open?.(parts) ?? overProviders(module, providers, parts);
-  const worker = await runChannel({
-    redis,
-    vault,
-    deliveries,
-    channel,
-    partitions: config.partitions,
-    concurrency: module.open ? module.concurrency : Math.ceil(module.concurrency * JOBS_AHEAD),
-    ...(events && { events }),
-  });
-  return {
-    async close(deadlineMs) {
-      await worker.close(deadlineMs);
-      await channel.close?.();
-      await Promise.all(providers.map((provider) => provider.close?.()));
-    },
-  };
+  let channel: Closable<Channel> | undefined;
+  const closing = (worker?: () => Promise<void>) =>
+    closeAll([worker, () => channel?.close?.(), ...providers.map((provider) => () => provider.close?.())]);
+  try {
+    channel = module.open?.(parts) ?? overProviders(module, providers, parts);
+    const worker = await runChannel({
+      redis,
+      vault,
+      deliveries,
+      channel,
+      partitions: config.partitions,
+      concurrency: module.open ? module.concurrency : Math.ceil(module.concurrency * JOBS_AHEAD),
+      ...(events && { events }),
+    });
+    return { close: (deadlineMs) => closing(() => worker.close(deadlineMs)) };
+  } catch (error) {
+    // What hinders the start is what matters, not what goes wrong on the way out.
+    await closing().catch(() => undefined);
+    throw error;
+  }
+}
+
+type Closable<T> = T & { close?(): Promise<void> };
+
+/** Closes one after the other, all of them, even if one fails. @throws what the first that failed threw */
+async function closeAll(closes: readonly ((() => Promise<void> | undefined) | undefined)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of closes) {
+    try {
+      await close?.();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 function providersOf(module: ChannelModule, { config, previewWithoutProvider }: StartParts): Provider[] {
@@ -78,7 +97,6 @@ function overProviders(module: ChannelModule, providers: readonly Provider[], pa
     kindsOf(definition),
     definition.name as ChannelName,
   );
-  const hasEchoes = Object.keys(module.receivers?.(config) ?? {}).length > 0;
   return createProviderChannel({
     definition,
     providers,
@@ -87,13 +105,13 @@ function overProviders(module: ChannelModule, providers: readonly Provider[], pa
     directory,
     rate: perMs === undefined ? undefined : createRate(redis, definition.name, perMs),
     publicUrl: parts.publicUrl ?? config.publicUrl,
-    awaitEcho: hasEchoes ? definition.awaitEcho : 0,
+    awaitEcho: module.echoes?.(config) ? definition.awaitEcho : 0,
     calls: module.concurrency,
     ...(events && { events }),
   });
 }
 
-function isLive(config: Config): (to: Address) => boolean {
+function isLive(config: Config): (whom: Whom) => boolean {
   if (config.delivery === 'allowlist') return allowed(config.deliveryAllow);
   return () => config.delivery === 'live';
 }

@@ -1,4 +1,5 @@
-import { CarillonError, type ChannelItem, type DeliveryStatus, toCarillonError } from '@carillon/contracts';
+import { randomUUID } from 'node:crypto';
+import { CarillonError, type ChannelItem, type DeliveryStatus, isDirect, toCarillonError } from '@carillon/contracts';
 import type { Deliveries } from '@carillon/deliveries';
 import { type Attempt, channelStage, runStage, type StageWorker, type StageWorkerOptions, type WorkerEvents } from '@carillon/queue';
 import type { Channel, Delivered } from './channel.js';
@@ -35,17 +36,27 @@ export function runChannel({ channel, deliveries, events = {}, ...options }: Cha
 
       if (channel.admit) fill(still(), await channel.admit(items, attempt));
       const admitted = still();
-      // Together, for it saves a round trip: what may not go out is settled as any other claim.
-      const [permits, claims] = await Promise.all([permit(channel, at(admitted)), ledger.begin(at(admitted), attempt)]);
-      fill(admitted, claims);
-      const claimed = still();
-      for (const [k, i] of admitted.entries()) results[i] ??= permits[k];
-      const permitted = still();
-      if (permitted.length > 0) fill(permitted, await deliver(channel, at(permitted), attempt));
-      return ledger.settle(items, results as Result[], new Set(claimed), attempt);
+      const by = randomUUID().slice(0, 8);
+      let claimed: number[] = [];
+      // A turn is waited for before anything is claimed: what waits can still be canceled.
+      await turn(channel, async () => {
+        // Together, for it saves a round trip: what may not go out is settled as any other claim.
+        const [permits, claims] = await Promise.all([permit(channel, at(admitted)), ledger.begin(at(admitted), attempt, by)]);
+        fill(admitted, claims);
+        claimed = still();
+        for (const [k, i] of admitted.entries()) results[i] ??= permits[k];
+        const permitted = still();
+        if (permitted.length > 0) fill(permitted, await deliver(channel, at(permitted), attempt));
+      });
+      return ledger.settle(items, results as Result[], new Set(claimed), attempt, by);
     },
     giveUp: (items, error, attempts) => ledger.giveUp(items, error, attempts),
   });
+}
+
+/** Runs what calls a provider when it is its turn. */
+function turn(channel: Channel, run: () => Promise<void>): Promise<void> {
+  return channel.turn ? channel.turn(run) : run();
 }
 
 /** Throws nothing: what was claimed meanwhile must be settled. */
@@ -62,7 +73,7 @@ async function deliver(channel: Channel, items: readonly ChannelItem[], attempt:
   try {
     return await channel.deliver(items, attempt);
   } catch (thrown) {
-    const known = thrown instanceof CarillonError || channel.definition.addresses.user !== undefined;
+    const known = thrown instanceof CarillonError || isDirect(channel.definition);
     const error = known ? toCarillonError(thrown) : new CarillonError('PROVIDER_OUTCOME_UNKNOWN', { cause: thrown });
     return items.map(() => ({ ok: false, error }));
   }

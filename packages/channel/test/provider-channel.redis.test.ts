@@ -12,7 +12,7 @@ import {
   type Sent,
   startChannel,
 } from '@carillon/channel';
-import { CarillonError, type ChannelItem, type ErrorCode, email as emailDefinition } from '@carillon/contracts';
+import { CarillonError, type ChannelItem, type ErrorCode, email as emailDefinition, push as pushDefinition } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
 import { channelStage, createStageQueue, openQueueViews, pack, type StageWorker } from '@carillon/queue';
@@ -21,6 +21,7 @@ import { configFromOptions } from '@carillon/service';
 import { startRedis, type TestRedis, waitFor } from '@carillon/testkit';
 import { createVault, type Vault } from '@carillon/vault';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { createRate } from '../src/rate.js';
 
 const keys = `k:${randomBytes(32).toString('base64')}`;
 let server: TestRedis;
@@ -205,6 +206,79 @@ test('with `resend` an unknown outcome is tried again, flagged', async () => {
   expect(await deliveryOf(item.id)).toMatchObject({ attempts: 2, resent: true });
 });
 
+test('sent again once is enough: a second answer that is lost is left to a person', async () => {
+  const lost = provider('p', () => failing('PROVIDER_OUTCOME_UNKNOWN'));
+  await run(channelOf([lost]));
+  const item = itemOf({ onUnknown: 'resend' });
+  await queue(item);
+  await until(async () => (await deliveryOf(item.id))?.reason === 'OUTCOME_UNKNOWN');
+  expect(lost.calls).toHaveLength(2);
+  expect(await deliveryOf(item.id)).toMatchObject({ status: 'unknown', resent: true });
+});
+
+test('an unknown outcome stays one while the provider is down, and is not sent again afterwards', async () => {
+  const doubtful = itemOf();
+  let down = true;
+  const p = provider('p', (ref) => {
+    if (ref === doubtful.id) return failing('PROVIDER_OUTCOME_UNKNOWN');
+    return down ? failing('PROVIDER_UNAVAILABLE') : ok;
+  });
+  await run(channelOf([p], { awaitEcho: 500 }));
+  await queue(doubtful);
+  await reaches(doubtful.id, 'unknown');
+  const others = Array.from({ length: 12 }, () => itemOf());
+  await queue(...others);
+  for (const { id } of others) await reaches(id, 'held');
+  // It has come back while nobody could be called.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  expect(await deliveryOf(doubtful.id)).toMatchObject({ status: 'unknown' });
+  down = false;
+  await until(async () => (await deliveryOf(doubtful.id))?.reason === 'OUTCOME_UNKNOWN', { timeout: 20_000 });
+  expect(p.of(doubtful.id)).toHaveLength(1);
+});
+
+test('what waits for its turn is not claimed, and can be canceled', async () => {
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slow = provider('p', () => gate.then(() => ok));
+  await run(channelOf([slow], { calls: 2 }), 10);
+  const items = Array.from({ length: 8 }, () => itemOf());
+  await queue(...items);
+  await until(() => slow.calls.length === 2);
+  const statuses = async () => (await Promise.all(items.map(({ id }) => deliveryOf(id)))).map((delivery) => delivery?.status);
+  expect((await statuses()).filter((status) => status === 'sending')).toHaveLength(2);
+  const answers = await Promise.all(items.map(async ({ id }) => (await deliveries.cancel(id))[0]?.canceled));
+  expect(answers.filter(Boolean)).toHaveLength(6);
+  release();
+  await until(async () => (await statuses()).every((status) => status === 'sent' || status === 'canceled'));
+  expect(slow.calls).toHaveLength(2);
+});
+
+test('an address that cannot be taken out of use for now troubles nobody else of its batch', async () => {
+  const items = ['d1', 'd2', 'd3'].map((id) =>
+    itemOf({ id: randomUUID(), userId: id, to: { kind: 'fcm', id, value: `{"token":"${id}"}` } }),
+  );
+  const [, dead] = items;
+  const push = provider('fcm', (ref) => (ref.startsWith(dead?.id as string) ? failing('ADDRESS_UNREACHABLE') : ok));
+  const away = {
+    ...directory,
+    standing: async () => items.map(() => ({ ok: true as const, value: undefined })),
+    pruneDevice: () => Promise.reject(new CarillonError('REDIS_UNAVAILABLE')),
+  };
+  const channel = createProviderChannel({
+    definition: pushDefinition,
+    providers: [{ ...push, kinds: ['fcm'] }],
+    sandbox: works('sandbox'),
+    isLive: () => true,
+    directory: away,
+    awaitEcho: 0,
+  });
+  const results = await channel.deliver(items, { number: 1, fresh: true, signal: new AbortController().signal });
+  expect(results.map((result) => (result.ok ? result.status : result.error.code))).toEqual(['sent', 'REDIS_UNAVAILABLE', 'sent']);
+});
+
 test('an unknown outcome waits for the provider’s own word, which settles it', async () => {
   const lost = provider('p', () => failing('PROVIDER_OUTCOME_UNKNOWN'));
   await run(channelOf([lost], { awaitEcho: 60_000 }));
@@ -223,7 +297,7 @@ test('an abandoned claim is an unknown outcome: nothing is sent twice, and with 
   await deliveries.create([
     { id: item.id, userId: 'ann', templateId: 't', templateVersion: 'v', channels: ['email'], createdAt: Date.now() },
   ]);
-  await deliveries.begin([{ id: item.id, channel: 'email', attempts: 1, lease: 10, open: 'refuse' }]);
+  await deliveries.begin([{ id: item.id, channel: 'email', attempts: 1, lease: 10, by: 'other', open: 'refuse' }]);
   await run(channelOf([p]));
   const stage = createStageQueue<ChannelItem>({ redis, vault }, channelStage(emailDefinition), 'email-0');
   ends.push(() => stage.queue.close());
@@ -291,6 +365,18 @@ test('one rate for all workers of a channel', async () => {
   expect((at.at(-1) as number) - (at[0] as number)).toBeGreaterThanOrEqual(1900);
   expect((await Promise.all(items.map(({ id }) => deliveryOf(id)))).every((delivery) => (delivery?.attempts ?? 0) <= 1)).toBe(true);
 });
+
+test('a backlog behind a rate comes back one after the other, and not all the time', async () => {
+  const rate = createRate(redis, 'email', 20 / 1000);
+  const { signal } = new AbortController();
+  const waits: number[] = [];
+  await Promise.all(
+    Array.from({ length: 200 }, () => rate.take(1, signal).catch((error: CarillonError) => waits.push(error.retryAfter as number))),
+  );
+  // Twenty wait here for their turn, up to a second; the others are sent away, 50 ms apart, until well behind each other.
+  expect(waits.length).toBeGreaterThan(100);
+  expect(Math.max(...waits) - Math.min(...waits)).toBeGreaterThan(5000);
+}, 60_000);
 
 test('when the time is over a provider may still tell what it knows, and is not waited for beyond that', async () => {
   const telling: Provider = {
@@ -405,4 +491,122 @@ test('receipts: stops, wishes and statuses, each once', async () => {
     { eventId: '10', at: 1 },
   ]);
   expect(heard).toHaveLength(4);
+});
+
+test('one mailbox that takes nothing for now stops nobody else, however often it is tried', async () => {
+  const full = itemOf();
+  const limited: Sent = { ok: false, error: new CarillonError('PROVIDER_LIMITED', { field: 'to', retryAfter: 60_000 }) };
+  const p = provider('p', (ref) => (ref === full.id ? limited : ok));
+  const channel = channelOf([p]);
+  const attempt = { number: 1, fresh: true, signal: new AbortController().signal };
+  for (let i = 0; i < 10; i++) {
+    expect(await channel.deliver([full], attempt)).toMatchObject([{ ok: false, error: { code: 'PROVIDER_LIMITED', retryAfter: 60_000 } }]);
+    expect(await channel.deliver([itemOf()], attempt)).toMatchObject([{ ok: true, status: 'sent' }]);
+  }
+  expect(p.calls).toHaveLength(20);
+});
+
+test('why an address is stopped is the provider’s to say, and `invalid` unless told', async () => {
+  const gone = (suppress?: 'unsubscribed'): Sent => ({
+    ok: false,
+    error: new CarillonError('ADDRESS_UNREACHABLE'),
+    ...(suppress && { suppress }),
+  });
+  const attempt = { number: 1, fresh: true, signal: new AbortController().signal };
+  for (const [userId, suppress, reason] of [
+    ['ann', undefined, 'invalid'],
+    ['bob', 'unsubscribed', 'unsubscribed'],
+  ] as const) {
+    const value = `${userId}@example.com`;
+    await directory.setProfile(userId, { email: value });
+    const [result] = await channelOf([provider('p', () => gone(suppress))]).deliver(
+      [itemOf({ userId, to: { kind: 'email', value } })],
+      attempt,
+    );
+    expect(result).toEqual({ ok: true, status: 'failed', reason: 'ADDRESS_UNREACHABLE', provider: 'p' });
+    expect(await directory.suppression(userId, 'email')).toMatchObject({ reason });
+  }
+});
+
+test('word of an unknown outcome is waited for only where it can come', async () => {
+  const lost = provider('p', () => failing('PROVIDER_OUTCOME_UNKNOWN'));
+  const receiver = { channel: 'email', read: () => [] } as const;
+  const module: ChannelModule = {
+    definition: emailDefinition,
+    concurrency: 5,
+    providers: () => [lost],
+    receivers: () => ({ p: receiver }),
+  };
+  const parts = { config: configFromOptions({}), redis, vault, deliveries, directory, previewWithoutProvider: false };
+  const silent = await startChannel(module, parts);
+  const item = itemOf();
+  await queue(item);
+  await until(async () => (await deliveryOf(item.id))?.reason === 'OUTCOME_UNKNOWN');
+  await silent.close(1000);
+
+  const telling = await startChannel({ ...module, echoes: () => true }, parts);
+  ends.push(() => telling.close(1000));
+  const other = itemOf();
+  await queue(other);
+  await reaches(other.id, 'unknown');
+  expect(await deliveryOf(other.id)).toMatchObject({ reason: 'PROVIDER_OUTCOME_UNKNOWN' });
+});
+
+test('what was opened is closed if the start fails, and all of it even if one does not close', async () => {
+  const closed: string[] = [];
+  const closing = (name: string, fails = false): Provider => ({
+    ...works(name),
+    async close() {
+      closed.push(name);
+      if (fails) throw new Error('does not close');
+    },
+  });
+  const module: ChannelModule = {
+    definition: emailDefinition,
+    concurrency: 5,
+    providers: () => [closing('first', true), closing('second')],
+  };
+  const parts = { config: configFromOptions({}), redis, vault, deliveries, directory, previewWithoutProvider: false };
+  const worker = await startChannel(module, parts);
+  await expect(worker.close(1000)).rejects.toThrow('does not close');
+  expect(closed.splice(0)).toEqual(['first', 'second']);
+
+  const broken = {
+    ...redis,
+    get connection(): never {
+      throw new CarillonError('REDIS_UNAVAILABLE');
+    },
+  };
+  await expect(startChannel(module, { ...parts, redis: broken })).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' });
+  expect(closed).toEqual(['first', 'second']);
+});
+
+test('a stop, or its end, that names a delivery is heard and says nothing else of it', async () => {
+  const id = randomUUID();
+  await deliveries.create([{ id, userId: 'ann', templateId: 't', templateVersion: 'v', channels: ['sms'], createdAt: 1 }]);
+  await deliveries.settle([{ id, channel: 'sms', status: 'sent', attempts: 1 }]);
+  const heard: string[] = [];
+  const receive = createReceive({ deliveries, directory, events: { receiptHeard: (_channel, what) => heard.push(what) } });
+  const before = await deliveries.get(id);
+  const about = { ref: id, address: '+15551234567', at: 1 };
+  await receive('sms', 'twilio', [{ ...about, eventId: 'stop', suppress: 'unsubscribed' }]);
+  await receive('sms', 'twilio', [{ ...about, eventId: 'start', unsuppress: true }]);
+  expect(await deliveries.get(id)).toEqual(before);
+  expect(heard).toEqual([]);
+  const marks = ['stop', 'start'].map((eventId) => ({ id, eventId, provider: 'twilio' }));
+  expect(await deliveries.heard(marks)).toEqual([true, true]);
+});
+
+test('the end of a stop is known for longer than a stop lives, anything else for days', async () => {
+  const receive = createReceive({ deliveries, directory });
+  const lives = async () => {
+    const marks = await redis.command<string[]>('KEYS', `c${prefixes}:receipt:*`);
+    const left = await Promise.all(marks.map((key) => redis.command<number>('PTTL', key)));
+    return left.map((ms) => Math.ceil(ms / 86_400_000)).toSorted((a, b) => a - b);
+  };
+  await receive('sms', 'twilio', [
+    { eventId: 'stop', address: '+15551234567', suppress: 'unsubscribed', at: 1 },
+    { eventId: 'start', address: '+15551234567', unsuppress: true, at: 2 },
+  ]);
+  expect(await lives()).toEqual([3, 400]);
 });

@@ -28,8 +28,8 @@ const channelItem = z.object({
   ...common,
   /** Where it goes; absent where the user id is the address. */
   to: z.custom<Address>().optional(),
-  /** When the renderer claimed its delivery, ms since the epoch; absent where the worker is to do that. */
-  claimedAt: z.number().optional(),
+  /** The renderer claimed its delivery; absent where the worker is to do that. */
+  claimed: z.boolean().optional(),
   content: z.record(z.string(), z.string()),
   /** The definition's `options`, as the template has them. */
   options: z.record(z.string(), z.string()).optional(),

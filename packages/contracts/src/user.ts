@@ -50,6 +50,9 @@ export const profilePatchSchema = z.strictObject({
 });
 export type ProfilePatch = z.output<typeof profilePatchSchema>;
 
+/** Categories one user's preferences name at most. */
+export const CATEGORIES_MAX = 1000;
+
 /** What a user wants. What is absent is wanted. */
 export const preferencesSchema = z.strictObject({
   /** Nothing at all, but for what is required. */
@@ -59,7 +62,7 @@ export const preferencesSchema = z.strictObject({
   /** By category, and channel within it; `true` or `false` for all channels of the category. */
   categories: z
     .record(line(64), z.union([z.boolean(), z.partialRecord(channelSchema, z.boolean())]))
-    .refine((categories) => Object.keys(categories).length <= 200, 'must name at most 200 categories')
+    .refine((categories) => Object.keys(categories).length <= CATEGORIES_MAX, `must name at most ${CATEGORIES_MAX} categories`)
     .optional(),
 });
 export type Preferences = z.output<typeof preferencesSchema>;

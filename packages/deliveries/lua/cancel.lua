@@ -1,5 +1,5 @@
--- KEYS[1] record. ARGV: now (ms). Stops what is neither sent nor being sent. Answers a list: `<channel>[/<address>]`, then 1 if it will never be
--- sent, else 0; and so on. Nothing if there is no record.
+-- KEYS[1] record. ARGV: now (ms). Stops what is neither sent nor being sent. Answers a list: `<channel>[/<address>]`, then 1 if it is canceled, 0 if it is
+-- out or going out; and so on. What ended otherwise (skipped) is left out. Nothing if there is no record.
 local record = redis.call('GET', KEYS[1])
 local first = record and string.match('\n' .. record, '\n({[^\n]*)')
 if not first then return false end
@@ -20,16 +20,16 @@ for _, channel in ipairs(cjson.decode(first).channels) do add(channel) end
 local answers, line = {}, ':canceled {"at":' .. ARGV[1] .. ',"attempts":0}'
 for _, name in ipairs(names) do
   local channel = string.match(name, '^[^/]+')
-  local ended, last = stand(record, name, channel)
-  local stopped
-  if ended then stopped = ended ~= 'sent' and ended ~= 'delivered' and ended ~= 'bounced'
-  else stopped = last ~= 'sending' and last ~= 'unknown' end
-  if stopped and not ended then
+  local s = stand(record, name, channel)
+  if s.ended == nil and s.last ~= 'sending' and s.last ~= 'unknown' then
     redis.call('APPEND', KEYS[1], '\n' .. name .. line)
     -- For addresses that the renderer has not noted yet.
     if name ~= channel then redis.call('APPEND', KEYS[1], '\n' .. channel .. line) end
+    s.ended = 'canceled'
   end
-  answers[#answers + 1] = name
-  answers[#answers + 1] = stopped and 1 or 0
+  if s.ended == nil or OUT[s.ended] or s.ended == 'canceled' then
+    answers[#answers + 1] = name
+    answers[#answers + 1] = s.ended == 'canceled' and 1 or 0
+  end
 end
 return answers

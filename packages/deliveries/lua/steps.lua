@@ -1,18 +1,32 @@
--- What begin.lua and cancel.lua read of a record.
+-- How a delivery stands, for the scripts that decide something by it.
 
 -- A delivery may be sent from these; from a failed one if somebody tries it again.
 local OPEN = { pending = true, held = true, sending = true, unknown = true, failed = true }
 -- After these it is not sent any more.
 local ENDED = { sent = true, delivered = true, bounced = true, skipped = true, expired = true, canceled = true }
+local OUT = { sent = true, delivered = true, bounced = true }
+-- The reason of an unknown outcome that is left to a person: no claim is open then.
+local LEFT = '"reason":"OUTCOME_UNKNOWN"'
 
--- The status in which a delivery ended, if it did, and its last step while open: status and JSON. `key` is `<channel>` or `<channel>/<address>`.
-local function stand(record, key, channel)
-  local ended, last, step
-  for name, status, json in string.gmatch(record, '\n([%w_/-]+):(%l+) ([^\n]*)') do
-    if name == key then
-      if ENDED[status] then ended = ended or status
-      elseif OPEN[status] then last, step = status, json end
-    elseif name == channel and status == 'canceled' then ended = ended or status end
+-- Reads the steps of `name`, which is `<channel>` or `<channel>/<address>`. `ended`: the status it ended with. `last`, `json`: its last step while
+-- open. `claim`: whose claim is open, if one is. `doubt`: whether a try may have been sent unknown to us. `resent`: whether it was sent again nevertheless.
+local function stand(record, name, channel)
+  local s = { seen = false, doubt = false, resent = false }
+  for other, status, json in string.gmatch(record, '\n([%w_/-]+):(%l+) ([^\n]*)') do
+    if other == name then
+      s.seen = true
+      if ENDED[status] then
+        if not s.ended or OUT[status] then s.ended = status end
+      elseif OPEN[status] then
+        s.last, s.json = status, json
+        s.doubt = s.doubt or status == 'unknown'
+        s.resent = s.resent or string.find(json, '"resent":true', 1, true) ~= nil
+      end
+    -- What was canceled before its address was known. Later, each address was asked about by itself.
+    elseif other == channel and status == 'canceled' and not s.seen then s.ended = s.ended or status end
   end
-  return ended, last, step
+  if s.last == 'sending' or (s.last == 'unknown' and not string.find(s.json, LEFT, 1, true)) then
+    s.claim = string.match(s.json, '"by":"([^"]*)"') or ''
+  end
+  return s
 end

@@ -37,14 +37,22 @@ export interface StepDetail {
   readonly providerMessageId?: string;
   /** Sent again although an earlier try may have been sent. */
   readonly resent?: boolean;
-  /** Of an unknown outcome: it is left at that until a person decides. */
-  readonly final?: boolean;
 }
 
 /** A delivery's step forward. */
 export interface Settlement extends DeliveryRef, StepDetail {
   readonly status: DeliveryStatus;
+  /** The owner of the claim that this ends; `ANYBODY` for who may end any. Without it, a claim that is open is not touched. */
+  readonly by?: string | undefined;
 }
+
+/** The owner of claims that a renderer makes and a worker goes on with: of what goes to the user itself, where a repeat shows nothing twice. */
+export const HOUSE = 'house';
+/** Ends a claim whoever has it. */
+export const ANYBODY = '*';
+
+/** What became of a step: noted; known already; or refused, since somebody else has a claim on the delivery. */
+export type Noted = 'noted' | 'known' | 'refused';
 
 /** One delivery, as people read it. */
 export interface Delivery {
@@ -85,6 +93,8 @@ export interface NotificationRecord {
 export interface Attempt extends DeliveryRef {
   /** 1 for the first. */
   readonly attempts: number;
+  /** Whose claim it is: only its owner ends it. Asking again by the same name is the same claim. */
+  readonly by: string;
   /** ms after which a claim that was not settled counts as abandoned. */
   readonly lease: number;
   /**
@@ -101,9 +111,17 @@ export type Begun =
   /** Nothing is to be sent any more: it was sent, canceled, skipped. */
   | { readonly state: 'ended'; readonly status: DeliveryStatus }
   /** An earlier try was begun at `at` and not settled: it is under way until `until`, or was abandoned. `noted`: it is known as unknown. */
-  | { readonly state: 'open'; readonly at: number; readonly until: number; readonly attempts: number; readonly noted: boolean };
+  | {
+      readonly state: 'open';
+      readonly at: number;
+      readonly until: number;
+      readonly attempts: number;
+      readonly noted: boolean;
+      /** It was sent again once already. */
+      readonly resent: boolean;
+    };
 
-/** What a provider reported of a delivery. */
+/** What a provider reported of a delivery. Without status and engagement the record stays as it is, and the report is only known from then on. */
 export interface ReceivedStep extends DeliveryRef {
   /** The same report again changes nothing. */
   readonly eventId: string;
@@ -114,6 +132,8 @@ export interface ReceivedStep extends DeliveryRef {
   readonly reason?: string;
   readonly provider: string;
   readonly providerMessageId?: string;
+  /** How long the report is known by its id, ms; three days unless told. */
+  readonly knownFor?: number;
 }
 
 /** What became of a wish to cancel one delivery. */
@@ -141,13 +161,16 @@ export interface Deliveries {
   markQueued(claims: readonly Claim[]): Promise<void>;
   /** Claims deliveries for one try each, unless they have ended or an earlier try is open: a compare-and-set on the record. */
   begin(attempts: readonly Attempt[]): Promise<Outcome<Begun>[]>;
-  /** Moves deliveries forward. May come before `create` of the same record has; a record that is gone (retention) stays gone. */
-  settle(steps: readonly Settlement[]): Promise<Outcome<unknown>[]>;
+  /**
+   * Moves deliveries forward. A step back (pending, held, skipped, failed) is refused while somebody else has a claim. An outcome that is left
+   * unknown to a person has the reason `OUTCOME_UNKNOWN`. May come before `create` of the same record has; a record that is gone (retention) stays gone.
+   */
+  settle(steps: readonly Settlement[]): Promise<Outcome<Noted>[]>;
   /** Whether reports have been noted before, in order. */
   heard(steps: readonly Pick<ReceivedStep, 'id' | 'eventId' | 'provider'>[]): Promise<boolean[]>;
   /** Notes what providers report. Answers whether each was news of a record that is there. */
   receive(steps: readonly ReceivedStep[]): Promise<Outcome<boolean>[]>;
-  /** Stops what has not been sent and is not being sent, for good. Answers for every delivery of a notification. @throws NOTIFICATION_NOT_FOUND */
+  /** Stops what has not been sent and is not being sent, for good. Answers for each delivery that is stopped, or out; not for what was skipped. @throws NOTIFICATION_NOT_FOUND */
   cancel(id: string): Promise<Cancellation[]>;
   /** Ids of the notifications that were given a cancellation key. */
   keyedBy(cancellationHash: string): Promise<string[]>;
@@ -156,8 +179,8 @@ export interface Deliveries {
   /** @throws NOTIFICATION_NOT_FOUND */
   get(id: string): Promise<NotificationRecord>;
   /**
-   * Records older than `age` ms in which something is still open; forgets on the way those in which nothing is. Looks at about `limit` records,
-   * the oldest of each shard.
+   * Records older than `age` ms in which something is still open; forgets on the way those in which nothing is. At most
+   * about `limit` are given.
    */
   open(age: number, limit: number): Promise<NotificationRecord[]>;
 }

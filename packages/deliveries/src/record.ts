@@ -22,6 +22,8 @@ type About = Pick<NewRecord, 'userId' | 'templateId' | 'templateVersion' | 'chan
 export interface Step extends StepDetail {
   /** ms since the epoch. */
   readonly at: number;
+  /** Whose claim it is, or was. */
+  readonly by?: string;
   /** Of `sending`: when the claim counts as abandoned, ms since the epoch. */
   readonly until?: number;
 }
@@ -74,7 +76,8 @@ export function toRecord(id: string, text: string): NotificationRecord | undefin
       : [...named].map((name) => toDelivery(name, channel, createdAt, steps));
   });
   const status = rollUp(
-    deliveries.map((delivery) => delivery.status),
+    // What is left unknown to a person waits for nobody else.
+    deliveries.map((delivery) => (delivery.reason === 'OUTCOME_UNKNOWN' ? 'failed' : delivery.status)),
     lines.includes(READ),
   );
   return { id, userId, templateId, templateVersion, category, status, createdAt, deliveries };
@@ -87,9 +90,12 @@ function toDelivery(name: string, channel: ChannelName, createdAt: number, lines
   let resent = false;
   const times: Delivery['times'] = { pending: createdAt };
   const engagement: Delivery['engagement'] = {};
+  let seen = false;
   for (const line of lines) {
-    // What befell the channel as a whole (canceled before it had addresses) befell each of its addresses.
-    if (line.name !== name && (line.name !== channel || OPEN.includes(line.what as DeliveryStatus))) continue;
+    // What was canceled before its addresses were known was canceled for each of them.
+    const befallsAll = line.name === channel && line.what === 'canceled' && !seen;
+    if (line.name !== name && !befallsAll) continue;
+    seen = true;
     const step = JSON.parse(line.json) as Step;
     if (isEngagement(line.what)) {
       engagement[line.what] ??= step.at;
@@ -97,13 +103,18 @@ function toDelivery(name: string, channel: ChannelName, createdAt: number, lines
     }
     times[line.what] ??= step.at;
     resent ||= step.resent === true;
-    const ended = !OPEN.includes(status);
-    const goesOn = OPEN.includes(line.what) ? !ended : !ended || deliveryRank[line.what] > deliveryRank[status] || line.what === status;
-    if (goesOn) [status, last] = [line.what, OPEN.includes(line.what) ? step : toLast(step, last)];
+    if (goesOn(status, line.what)) [status, last] = [line.what, OPEN.includes(line.what) ? step : toLast(step, last)];
   }
   const { attempts, reason = null, provider = null, providerMessageId = null } = last;
   const address = name === channel ? null : name.slice(channel.length + 1);
   return { channel, address, status, reason, attempts, provider, providerMessageId, resent, times, engagement };
+}
+
+/** Whether a step moves a delivery on. What failed is open again once somebody tries it again; what ended otherwise moves further only. */
+function goesOn(from: DeliveryStatus, to: DeliveryStatus): boolean {
+  if (OPEN.includes(from)) return true;
+  if (OPEN.includes(to)) return from === 'failed' && to === 'sending';
+  return deliveryRank[to] > deliveryRank[from] || to === from;
 }
 
 /** A receipt may leave out who sent the message under which id, and counts no tries. */

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import { CarillonError, type DeliveryStatus } from '@carillon/contracts';
 import { type Call, loadScript, type Outcome, type Redis } from '@carillon/redis';
-import type { Begun, Deliveries, NewRecord, NotificationRecord, ReceivedStep } from './deliveries.js';
+import {
+  ANYBODY,
+  type Begun,
+  type Deliveries,
+  type NewRecord,
+  type Noted,
+  type NotificationRecord,
+  type ReceivedStep,
+} from './deliveries.js';
 import { firstLine, nameOf, READ, refOf, type Step, stepLine, toRecord } from './record.js';
 import { OPEN } from './roll-up.js';
 
@@ -17,7 +25,7 @@ const withSteps = (name: string) =>
   loadScript(new URL('../lua/steps.lua', import.meta.url), new URL(`../lua/${name}.lua`, import.meta.url));
 const createScript = script('create');
 const claimScript = script('claim');
-const noteScript = script('note');
+const noteScript = withSteps('note');
 const noteOnceScript = script('note-once');
 const receiveScript = script('receive');
 const beginScript = withSteps('begin');
@@ -46,9 +54,9 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
     },
     async begin(attempts) {
       const at = Date.now();
-      const calls = attempts.map(({ lease, open, ...ref }): Call => {
-        const step: Step = { at, attempts: ref.attempts, until: at + lease };
-        return { keys: [keys.delivery(ref.id)], args: [nameOf(ref), ref.channel, JSON.stringify(step).slice(0, -1), open] };
+      const calls = attempts.map(({ lease, open, by, ...ref }): Call => {
+        const step: Step = { at, attempts: ref.attempts, until: at + lease, by };
+        return { keys: [keys.delivery(ref.id)], args: [nameOf(ref), ref.channel, JSON.stringify(step).slice(0, -1), by, open] };
       });
       return (await redis.batch<string>(beginScript, [], calls)).map((outcome) =>
         outcome.ok ? { ok: true, value: toBegun(outcome.value) } : outcome,
@@ -56,11 +64,11 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
     },
     settle(steps) {
       const at = Date.now();
-      const calls = steps.map(({ id, channel, address, status, ...detail }): Call => {
-        const line = stepLine({ channel, address }, status, { at, ...detail });
-        return { keys: [keys.delivery(id)], args: [line, REPEATED.includes(status) ? '1' : ''] };
+      const calls = steps.map(({ id, channel, address, status, by = '', ...detail }): Call => {
+        const step: Step = { at, ...detail, ...(by !== '' && by !== ANYBODY && { by }) };
+        return { keys: [keys.delivery(id)], args: [nameOf({ channel, address }), channel, status, JSON.stringify(step), by] };
       });
-      return redis.batch(noteScript, [], calls);
+      return redis.batch<Noted>(noteScript, [], calls);
     },
     heard: (steps) => Promise.all(steps.map(async (step) => (await redis.command<number>('EXISTS', markOf(redis, step))) === 1)),
     receive: (steps) => receive(redis, steps),
@@ -72,7 +80,7 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
         canceled: answer[2 * i + 1] === 1,
       }));
     },
-    keyedBy: (hash) => redis.command<string[]>('SMEMBERS', keys.cancellation(hash)),
+    keyedBy: (hash) => redis.command<string[]>('ZRANGE', keys.cancellation(hash), 0, -1),
     async markRead(ids) {
       const calls = ids.map((id): Call => ({ keys: [keys.delivery(id)], args: [READ] }));
       for (const outcome of await redis.batch(noteOnceScript, [], calls)) if (!outcome.ok) throw outcome.error;
@@ -86,9 +94,6 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
     open: (age, limit) => openRecords(redis, age, limit),
   };
 }
-
-/** Statuses in which a delivery may stay over many tries, so that noting each would let its record grow. */
-const REPEATED: readonly DeliveryStatus[] = ['held'];
 
 async function create(redis: Redis, retention: number, records: readonly NewRecord[]): Promise<Outcome<unknown>[]> {
   const writing = redis.batch(
@@ -106,7 +111,13 @@ async function create(redis: Redis, retention: number, records: readonly NewReco
   await Promise.all(
     keyed.map(async ({ id, key }) => {
       try {
-        await Promise.all([redis.command('SADD', key, id), redis.command('PEXPIRE', key, retention)]);
+        const now = Date.now();
+        // A key in constant use keeps no more than what can still be told of.
+        await Promise.all([
+          redis.command('ZADD', key, now, id),
+          redis.command('ZREMRANGEBYSCORE', key, 0, now - retention),
+          redis.command('PEXPIRE', key, retention),
+        ]);
       } catch (error) {
         failures.set(id, error as CarillonError);
       }
@@ -121,10 +132,10 @@ async function create(redis: Redis, retention: number, records: readonly NewReco
 /** Reads what `begin.lua` answers. */
 function toBegun(answer: string): Begun {
   if (answer === 'go' || answer === 'again') return { state: 'go', resent: answer === 'again' };
-  const [state, status, ...json] = answer.split(' ');
+  const [state, status, resent, ...json] = answer.split(' ');
   if (state === 'ended') return { state, status: status as DeliveryStatus };
   const { at, until = at, attempts } = JSON.parse(json.join(' ')) as Step;
-  return { state: 'open', at, until, attempts, noted: status === 'unknown' };
+  return { state: 'open', at, until, attempts, noted: status === 'unknown', resent: resent === '1' };
 }
 
 /** The key that marks a report as heard. */
@@ -134,16 +145,15 @@ function markOf(redis: Redis, { id, provider, eventId }: Pick<ReceivedStep, 'id'
 }
 
 async function receive(redis: Redis, steps: readonly ReceivedStep[]): Promise<Outcome<boolean>[]> {
-  const calls = steps.map(({ id, channel, address, eventId, at, status, engagement, ...rest }): Call => {
+  const calls = steps.map((step): Call => {
+    const { id, channel, address, eventId, at, status, engagement, knownFor = RECEIPT_WINDOW_MS, ...rest } = step;
     const what = status ?? engagement;
-    if (what === undefined)
-      throw new CarillonError('INTERNAL', { message: 'A receipt tells neither a status nor what the recipient did.' });
-    const line = stepLine({ channel, address }, what, { at, attempts: 0, ...rest });
+    const line = what === undefined ? '' : stepLine({ channel, address }, what, { at, attempts: 0, ...rest });
     // The first opening is told; an image proxy may fetch its pixel a thousand times.
-    const known = status === undefined ? `\n${line.slice(0, line.indexOf(' ') + 1)}` : '';
-    return { keys: [redis.keys.delivery(id), markOf(redis, { id, eventId, provider: rest.provider })], args: [line, known] };
+    const known = status === undefined && line !== '' ? `\n${line.slice(0, line.indexOf(' ') + 1)}` : '';
+    return { keys: [redis.keys.delivery(id), markOf(redis, step)], args: [line, known, knownFor] };
   });
-  const outcomes = await redis.batch<number>(receiveScript, [RECEIPT_WINDOW_MS], calls);
+  const outcomes = await redis.batch<number>(receiveScript, [], calls);
   return outcomes.map((outcome) => (outcome.ok ? { ok: true, value: outcome.value === 1 } : outcome));
 }
 
@@ -153,11 +163,21 @@ function isOpen({ deliveries }: NotificationRecord): boolean {
 }
 
 async function openRecords(redis: Redis, age: number, limit: number): Promise<NotificationRecord[]> {
-  const found: NotificationRecord[] = [];
   const share = Math.ceil(limit / redis.keys.allOpenDeliveries.length);
-  for (const index of redis.keys.allOpenDeliveries) {
-    const ids = await redis.command<string[]>('ZRANGEBYSCORE', index, 0, Date.now() - age, 'LIMIT', 0, share);
-    if (ids.length === 0) continue;
+  const before = Date.now() - age;
+  const found: NotificationRecord[] = [];
+  for (const index of redis.keys.allOpenDeliveries) found.push(...(await openOfShard(redis, index, before, share)));
+  return found;
+}
+
+/** Records read at once. */
+const PAGE = 200;
+
+async function openOfShard(redis: Redis, index: string, before: number, limit: number): Promise<NotificationRecord[]> {
+  const found: NotificationRecord[] = [];
+  while (found.length < limit) {
+    const ids = await redis.command<string[]>('ZRANGEBYSCORE', index, 0, before, 'LIMIT', found.length, PAGE);
+    if (ids.length === 0) break;
     const texts = await redis.command<(string | null)[]>('MGET', ...ids.map(redis.keys.delivery));
     const records = ids.map((id, i) => (texts[i] == null ? undefined : toRecord(id, texts[i] as string)));
     const open = records.flatMap((record) => (record && isOpen(record) ? [record] : []));

@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { DeliveryStatus } from '@carillon/contracts';
-import { type Attempt, createDeliveries, type Deliveries, type DeliveryRef, type NewRecord, type ReceivedStep } from '@carillon/deliveries';
+import {
+  ANYBODY,
+  type Attempt,
+  createDeliveries,
+  type Deliveries,
+  type DeliveryRef,
+  type NewRecord,
+  type ReceivedStep,
+} from '@carillon/deliveries';
 import { createRedis, type Redis } from '@carillon/redis';
 import { startCluster } from '@carillon/testkit';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -135,7 +143,7 @@ test('an idempotency key is claimed once for one request', async () => {
 });
 
 const begin = async (ref: DeliveryRef, more: Partial<Attempt> = {}) => {
-  const [outcome] = await deliveries.begin([{ attempts: 1, lease: 60_000, open: 'refuse', ...ref, ...more }]);
+  const [outcome] = await deliveries.begin([{ attempts: 1, by: randomUUID(), lease: 60_000, open: 'refuse', ...ref, ...more }]);
   if (!outcome?.ok) throw outcome?.error;
   return outcome.value;
 };
@@ -157,14 +165,14 @@ test('what was settled sends nothing again; what failed, or was surely not sent,
   for (const status of ['sent', 'delivered', 'bounced', 'skipped', 'canceled', 'expired'] as const) {
     const id = await made();
     await begin(email(id));
-    await deliveries.settle([{ ...email(id), status, attempts: 1 }]);
+    await deliveries.settle([{ ...email(id), status, attempts: 1, by: ANYBODY }]);
     expect([status, await begin(email(id))]).toEqual([status, { state: 'ended', status }]);
     expect([status, await begin(email(id), { open: 'resend' })]).toEqual([status, { state: 'ended', status }]);
   }
   for (const status of ['pending', 'held', 'failed'] as const) {
     const id = await made();
     await begin(email(id));
-    await deliveries.settle([{ ...email(id), status, attempts: 1 }]);
+    await deliveries.settle([{ ...email(id), status, attempts: 1, by: ANYBODY }]);
     expect([status, await begin(email(id))]).toEqual([status, { state: 'go', resent: false }]);
   }
 });
@@ -173,7 +181,7 @@ test('an open claim is told with its times, and is passed only by who sends agai
   const id = await made();
   await begin(email(id), { attempts: 2, lease: 5000 });
   const open = await begin(email(id), { attempts: 3 });
-  expect(open).toEqual({ state: 'open', at: expect.any(Number), until: expect.any(Number), attempts: 2, noted: false });
+  expect(open).toEqual({ state: 'open', at: expect.any(Number), until: expect.any(Number), attempts: 2, noted: false, resent: false });
   if (open.state === 'open') expect(open.until - open.at).toBe(5000);
   await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 2, reason: 'PROVIDER_OUTCOME_UNKNOWN' }]);
   expect(await begin(email(id))).toMatchObject({ state: 'open', noted: true });
@@ -195,7 +203,7 @@ test('a claim of one’s own is gone ahead with, and noted once', async () => {
 test('an outcome left unknown is sent again when a person has it tried, flagged', async () => {
   const id = await made();
   await begin(email(id));
-  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN', final: true }]);
+  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN' }]);
   expect((await deliveries.get(id)).deliveries[1]).toMatchObject({ status: 'unknown', reason: 'OUTCOME_UNKNOWN' });
   expect(await begin(email(id))).toEqual({ state: 'go', resent: true });
 });
@@ -218,10 +226,90 @@ test('held is noted once, however often it is found so', async () => {
   const id = await made();
   for (let i = 0; i < 50; i++) await deliveries.settle([{ ...email(id), status: 'held', attempts: 0, reason: 'provider_down' }]);
   expect(await redis.command('STRLEN', redis.keys.delivery(id))).toBeLessThan(500);
-  await begin(email(id));
-  expect((await deliveries.get(id)).deliveries[1]?.status).toBe('sending');
-  await deliveries.settle([{ ...email(id), status: 'held', attempts: 0, reason: 'provider_down' }]);
-  expect((await deliveries.get(id)).deliveries[1]?.status).toBe('held');
+  for (let i = 0; i < 50; i++) {
+    await begin(email(id), { by: 'me' });
+    expect((await deliveries.get(id)).deliveries[1]?.status).toBe('sending');
+    await deliveries.settle([{ ...email(id), status: 'held', attempts: 0, reason: 'provider_down', by: 'me' }]);
+    expect((await deliveries.get(id)).deliveries[1]?.status).toBe('held');
+  }
+  expect(await redis.command('STRLEN', redis.keys.delivery(id))).toBeLessThan(500);
+  expect(Number(await redis.command('PTTL', redis.keys.delivery(id)))).toBeGreaterThan(0);
+});
+
+test('a step back is only the owner’s of a claim: others take nothing from it', async () => {
+  for (const status of ['pending', 'held', 'skipped', 'failed'] as const) {
+    const id = await made();
+    await begin(email(id), { by: 'me' });
+    const say = (by?: string) => deliveries.settle([{ ...email(id), status, attempts: 1, by }]);
+    expect([status, await say(), await say('you')]).toEqual([status, [{ ok: true, value: 'refused' }], [{ ok: true, value: 'refused' }]]);
+    expect((await deliveries.get(id)).deliveries[1]?.status).toBe('sending');
+    expect((await deliveries.cancel(id))[1]).toMatchObject({ canceled: false });
+    await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'PROVIDER_OUTCOME_UNKNOWN', by: 'me' }]);
+    expect(await say()).toEqual([{ ok: true, value: 'refused' }]);
+    expect((await deliveries.get(id)).deliveries[1]?.status).toBe('unknown');
+  }
+});
+
+test('the same claim asked for again, since its answer was lost, is the same claim', async () => {
+  const id = await made();
+  for (let i = 0; i < 3; i++) expect(await begin(email(id), { by: 'me' })).toEqual({ state: 'go', resent: false });
+  expect(await begin(email(id), { by: 'you' })).toMatchObject({ state: 'open' });
+  expect((await redis.command<string>('GET', redis.keys.delivery(id))).match(/email:sending/g)).toHaveLength(1);
+});
+
+test('a doubt is not forgotten: what was once perhaps sent is flagged when it is sent later', async () => {
+  const id = await made();
+  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN' }]);
+  await deliveries.settle([{ ...email(id), status: 'held', attempts: 1, reason: 'provider_down' }]);
+  expect(await begin(email(id))).toEqual({ state: 'go', resent: true });
+  expect(await begin(email(id))).toMatchObject({ state: 'open', resent: true });
+});
+
+test('an address that was found is noted once, and never over what has come of it', async () => {
+  const id = await made({ channels: ['push'] });
+  const phone = { id, channel: 'push' as const, address: 'device-1' };
+  const find = () => deliveries.settle([{ ...phone, status: 'pending', attempts: 0 }]);
+  expect(await find()).toEqual([{ ok: true, value: 'noted' }]);
+  expect(await find()).toEqual([{ ok: true, value: 'known' }]);
+  await begin(phone, { by: 'me' });
+  expect(await find()).toEqual([{ ok: true, value: 'refused' }]);
+  expect(await deliveries.cancel(id)).toMatchObject([{ canceled: false }]);
+});
+
+test('a second wish to cancel is answered as the first', async () => {
+  const id = await made({ channels: ['push'] });
+  const [one, two] = ['d1', 'd2'].map((address) => ({ id, channel: 'push' as const, address }));
+  await deliveries.settle([one, two].map((ref) => ({ ...(ref as DeliveryRef), status: 'pending' as const, attempts: 0 })));
+  await begin(one as DeliveryRef, { by: 'me' });
+  const answer = [
+    { ...one, canceled: false },
+    { ...two, canceled: true },
+  ];
+  expect(await deliveries.cancel(id)).toEqual(answer);
+  await deliveries.settle([{ ...(one as DeliveryRef), status: 'sent', attempts: 1, by: 'me' }]);
+  expect(await deliveries.cancel(id)).toEqual(answer);
+  expect((await deliveries.get(id)).deliveries.map(({ status }) => status)).toEqual(['sent', 'canceled']);
+});
+
+test('what failed is open again once somebody tries it again', async () => {
+  const id = await made({ channels: ['email'] });
+  await deliveries.settle([{ ...email(id), status: 'failed', attempts: 3, reason: 'PROVIDER_REFUSED' }]);
+  expect((await deliveries.get(id)).status).toBe('failed');
+  await begin(email(id), { by: 'me' });
+  expect((await deliveries.get(id)).deliveries[0]?.status).toBe('sending');
+  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN', by: 'me' }]);
+  expect(await deliveries.get(id)).toMatchObject({ status: 'failed', deliveries: [{ status: 'unknown', reason: 'OUTCOME_UNKNOWN' }] });
+});
+
+test('the list of what is open does not grow with what is done', async () => {
+  const past = Date.now() - 3_600_000;
+  for (let i = 0; i < 10; i++) {
+    const ids = await Promise.all(Array.from({ length: 100 }, () => made({ createdAt: past, channels: ['email'] })));
+    await deliveries.settle(ids.map((id) => ({ ...email(id), status: 'sent' as const, attempts: 1 })));
+  }
+  await deliveries.open(60_000, 64);
+  const left = await Promise.all(redis.keys.allOpenDeliveries.map((key) => redis.command<number>('ZCOUNT', key, past, past)));
+  expect(left.reduce((sum, count) => sum + count, 0)).toBe(0);
 });
 
 test('cancel stops what waits and what failed, and says so of what is under way or out', async () => {
@@ -238,7 +326,7 @@ test('cancel stops what waits and what failed, and says so of what is under way 
   expect(await begin({ id, channel: 'push' })).toEqual({ state: 'ended', status: 'canceled' });
   // Addresses that were found only after the cancellation.
   expect(await begin({ id, channel: 'push', address: 'device-1' })).toEqual({ state: 'ended', status: 'canceled' });
-  await deliveries.settle([{ ...email(id), status: 'failed', attempts: 1 }]);
+  await deliveries.settle([{ ...email(id), status: 'failed', attempts: 1, by: ANYBODY }]);
   expect((await deliveries.cancel(id))[1]).toMatchObject({ canceled: true });
   expect((await deliveries.get(id)).deliveries.map(({ status }) => status)).toEqual(['delivered', 'canceled', 'canceled']);
   await expect(deliveries.cancel(randomUUID())).rejects.toMatchObject({ code: 'NOTIFICATION_NOT_FOUND' });
@@ -292,7 +380,7 @@ test('what is still open after a while is listed, the rest forgotten', async () 
   const left = await made({ createdAt: past, channels: ['email'] });
   await deliveries.settle([
     { ...email(done), status: 'sent', attempts: 1 },
-    { ...email(left), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN', final: true },
+    { ...email(left), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN' },
   ]);
   const found = (await deliveries.open(60_000, 10_000)).map(({ id }) => id);
   expect(found).toContain(open);

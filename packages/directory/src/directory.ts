@@ -39,6 +39,16 @@ export interface Suppression {
   readonly at: number;
 }
 
+/** What is about to be sent where. */
+export interface Delivery {
+  readonly userId: string;
+  readonly channel: ChannelName;
+  readonly to: Address;
+  readonly category?: string | undefined;
+  /** The template is `required`: no preference stops it. */
+  readonly required?: boolean | undefined;
+}
+
 /** To whom and whether. What people are reached by is sealed for its user; what is looked up by address is looked up by keyed hash. */
 export interface Directory {
   /** @throws USER_NOT_FOUND */
@@ -64,23 +74,32 @@ export interface Directory {
 
   /** What is known of many users, in order, in one round trip. */
   recipients(userIds: readonly string[]): Promise<Outcome<Recipient>[]>;
-  /** Asked just before sending: undefined, or why nothing may go to the address now (`suppressed`, `address_changed`). In order, in one round trip. */
-  standing(deliveries: readonly { userId: string; channel: ChannelName; to: Address }[]): Promise<Outcome<DeliveryReason | undefined>[]>;
+  /**
+   * Asked just before sending: undefined, or why nothing may go there now (`suppressed`, `address_changed`, `preference`). In order, in one
+   * round trip.
+   */
+  standing(deliveries: readonly Delivery[]): Promise<Outcome<DeliveryReason | undefined>[]>;
 
   /** Stops an address on a channel; an earlier stop stays. */
   suppress(channel: ChannelName, value: string, about: { reason: Suppression['reason']; provider: string }): Promise<void>;
   /** Takes a stop back, e.g. when somebody who texted STOP texts START. Answers whether there was one. */
   unsuppress(channel: ChannelName, value: string): Promise<boolean>;
-  /** The stop on a user's own address. @throws SUPPRESSION_NOT_FOUND */
-  suppression(userId: string, channel: ChannelName): Promise<Suppression>;
+  /** The stop on a user's own address, or on one that came with a request. @throws SUPPRESSION_NOT_FOUND */
+  suppression(userId: string, channel: ChannelName, address?: string): Promise<Suppression>;
   /** Lifts it. @throws SUPPRESSION_NOT_FOUND */
-  liftSuppression(userId: string, channel: ChannelName): Promise<void>;
+  liftSuppression(userId: string, channel: ChannelName, address?: string): Promise<void>;
 
-  /** A token for an unsubscribe link (RFC 8058): sealed, so that it tells nothing and cannot be made elsewhere. */
+  /**
+   * A token for an unsubscribe link (RFC 8058): sealed, so that it tells nothing and cannot be made elsewhere. It is good as long as the
+   * installation, whatever becomes of its encryption keys.
+   */
   unsubscribeToken(about: Unsubscription): string;
   /** What a token was made for. Changes nothing. @throws LINK_INVALID */
   readUnsubscribeToken(token: string): Unsubscription;
-  /** Turns the category (without one: the channel) off for the user, keeping their other wishes. Repeatable. */
+  /**
+   * Turns the category (without one: the channel) off for the user, keeping their other wishes. Repeatable. Whoever has wishes on as many
+   * categories as are kept (`CATEGORIES_MAX`) turns the channel off.
+   */
   unsubscribe(about: Unsubscription): Promise<void>;
 }
 

@@ -7,20 +7,19 @@ import {
   type Profile,
   type ProfilePatch,
 } from '@carillon/contracts';
-import { loadScript, type Outcome, type Redis } from '@carillon/redis';
-import { installationSecret, type Vault } from '@carillon/vault';
+import type { Redis } from '@carillon/redis';
+import { createVault, installationSecret, keyedHash, type Vault } from '@carillon/vault';
 import { addressesFor } from './addresses.js';
-import { attempt, resultOf } from './attempt.js';
-import { createDevices, toAddress } from './devices.js';
-import type { Directory, Recipient } from './directory.js';
-import { change, get, openField, set } from './person.js';
+import { createDeviceRecords } from './device-records.js';
+import { Devices } from './devices.js';
+import type { Directory } from './directory.js';
+import { change, get, type Parts, set } from './person.js';
+import { recipient, recipients } from './recipients.js';
 import { isPublicEndpoint, readRegistration } from './registration.js';
 import { standing } from './standing.js';
 import { createSuppressions } from './suppressions.js';
 import { fromToken, toToken } from './unsubscribe-token.js';
 import { without } from './wishes.js';
-
-const all = loadScript(new URL('../lua/all.lua', import.meta.url));
 
 export interface DirectoryParts {
   readonly redis: Redis;
@@ -29,46 +28,34 @@ export interface DirectoryParts {
   readonly allowEndpoint?: (url: URL) => boolean;
 }
 
-/** Whom nobody has told us of. */
-const NOBODY: Recipient = Object.freeze({
-  profile: Object.freeze({}),
-  preferences: Object.freeze({}),
-  devices: Object.freeze([]),
-});
-
 /** A directory in Redis. @throws REDIS_UNAVAILABLE, SEAL_BROKEN (other encryption keys than before) */
 export async function createDirectory({ redis, vault, allowEndpoint = isPublicEndpoint }: DirectoryParts): Promise<Directory> {
   const secret = await installationSecret(redis, vault);
-  const parts = { redis, vault, secret };
-  const devices = createDevices(parts);
-  const suppressions = createSuppressions(parts);
+  const records = createDeviceRecords({ redis, vault, secret });
+  const devices = new Devices(redis, records);
+  const suppressions = createSuppressions({ redis, secret });
+  const parts = { redis, vault, records, suppressions };
+  return {
+    ...people(parts),
 
-  const open = (userId: string, fields: readonly string[]): Recipient => {
-    if (fields.length === 0) return NOBODY;
-    const kept = <T>(field: string): T | undefined => {
-      const at = fields.indexOf(field);
-      return at % 2 === 0 ? openField<T>(vault, userId, field, fields[at + 1] as string) : undefined;
-    };
-    return {
-      profile: kept<Profile>('profile') ?? {},
-      preferences: kept<Preferences>('preferences') ?? {},
-      devices: devices.among(userId, fields).map(toAddress),
-    };
-  };
-  const recipients = async (userIds: readonly string[]): Promise<Outcome<Recipient>[]> => {
-    const distinct = [...new Set(userIds)];
-    const calls = distinct.map((userId) => ({ keys: [redis.keys.person(userId)], args: [] }));
-    const outcomes = await redis.batch<string[]>(all, [], calls);
-    const opened = new Map(distinct.map((userId, i) => [userId, attempt(() => open(userId, resultOf(outcomes[i] as Outcome<string[]>)))]));
-    return userIds.map((userId) => opened.get(userId) as Outcome<Recipient>);
-  };
-  /** A user's own addresses on a channel; none for whoever is reached by the user id itself. */
-  const ownAddresses = async (userId: string, channel: ChannelName): Promise<readonly Address[]> => {
-    const [recipient] = (await recipients([userId])) as [Outcome<Recipient>];
-    const found = addressesFor(channelDefinition(channel), userId, resultOf(recipient));
-    return 'none' in found ? [] : found.addresses.filter(({ kind }) => kind !== 'user');
-  };
+    devices: (userId) => devices.list(userId),
+    addDevice: async (userId, registration) => devices.add(userId, readRegistration(registration, allowEndpoint)),
+    removeDevice: (userId, deviceId) => devices.remove(userId, deviceId),
+    pruneDevice: (userId, address) => devices.prune(userId, address),
 
+    recipients: (userIds) => recipients(parts, userIds),
+    standing: (deliveries) => standing(parts, deliveries),
+
+    suppress: suppressions.stop,
+    unsuppress: suppressions.lift,
+    ...stops(parts),
+
+    ...unsubscribing(parts, secret),
+  };
+}
+
+/** Profiles and wishes. */
+function people(parts: Parts): Pick<Directory, 'profile' | 'setProfile' | 'patchProfile' | 'preferences' | 'setPreferences'> {
   return {
     async profile(userId) {
       const profile = await get(parts, userId, 'profile');
@@ -79,26 +66,36 @@ export async function createDirectory({ redis, vault, allowEndpoint = isPublicEn
     patchProfile: (userId, patch) => change(parts, userId, 'profile', (current) => merge(current, patch)),
     preferences: async (userId) => (await get(parts, userId, 'preferences')) ?? {},
     setPreferences: (userId, preferences) => set(parts, userId, 'preferences', preferences),
+  };
+}
 
-    devices: devices.list,
-    addDevice: async (userId, registration) => devices.add(userId, readRegistration(registration, allowEndpoint)),
-    removeDevice: devices.remove,
-    pruneDevice: devices.prune,
+type StopParts = Parameters<typeof recipient>[0] & { readonly suppressions: ReturnType<typeof createSuppressions> };
 
-    recipients,
-    standing: (deliveries) => standing({ ...parts, devices, suppressions }, deliveries),
-
-    suppress: suppressions.stop,
-    unsuppress: suppressions.lift,
-    suppression: async (userId, channel) => suppressions.find(channel, await ownAddresses(userId, channel)),
-    async liftSuppression(userId, channel) {
-      const addresses = await ownAddresses(userId, channel);
-      const lifted = await Promise.all(addresses.map(({ value }) => suppressions.lift(channel, value)));
+/** Stops as their users see them. */
+function stops(parts: StopParts): Pick<Directory, 'suppression' | 'liftSuppression'> {
+  const { suppressions } = parts;
+  /** The values an address of the user may have on a channel; none for whoever is reached by the user id itself. */
+  const values = async (userId: string, channel: ChannelName, given: string | undefined) => {
+    if (given !== undefined) return [given];
+    const found = addressesFor(channelDefinition(channel), userId, await recipient(parts, userId));
+    const addresses: readonly Address[] = 'none' in found ? [] : found.addresses;
+    return addresses.filter(({ kind }) => kind !== 'user').map(({ value }) => value);
+  };
+  return {
+    suppression: async (userId, channel, address) => suppressions.find(channel, await values(userId, channel, address)),
+    async liftSuppression(userId, channel, address) {
+      const lifted = await Promise.all((await values(userId, channel, address)).map((value) => suppressions.lift(channel, value)));
       if (!lifted.includes(true)) throw new CarillonError('SUPPRESSION_NOT_FOUND', { field: 'channel' });
     },
+  };
+}
 
-    unsubscribeToken: (about) => toToken(vault, about),
-    readUnsubscribeToken: (token) => fromToken(vault, token),
+function unsubscribing(parts: Parts, secret: Buffer): Pick<Directory, 'unsubscribeToken' | 'readUnsubscribeToken' | 'unsubscribe'> {
+  // Mail is read years later: its links must not depend on which encryption keys are configured by then.
+  const links = createVault(`link:${keyedHash(secret, 'unsubscribe').toString('base64')}`);
+  return {
+    unsubscribeToken: (about) => toToken(links, about),
+    readUnsubscribeToken: (token) => fromToken(links, token),
     async unsubscribe({ userId, ...matter }) {
       const nothing: Preferences = {};
       await change(parts, userId, 'preferences', (current = nothing) => without(current, matter));

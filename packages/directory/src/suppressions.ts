@@ -1,4 +1,4 @@
-import { type Address, CarillonError, type ChannelName, channelDefinition } from '@carillon/contracts';
+import { CarillonError, type ChannelName, channelDefinition } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
 import { keyedHash } from '@carillon/vault';
 import type { Suppression } from './directory.js';
@@ -18,8 +18,8 @@ export function createSuppressions({ redis, secret }: { readonly redis: Redis; r
       return (await redis.command<number>('DEL', key(channel, value))) === 1;
     },
     /** The first stop there is on one of these addresses. @throws SUPPRESSION_NOT_FOUND */
-    async find(channel: ChannelName, addresses: readonly Address[]): Promise<Suppression> {
-      const found = await Promise.all(addresses.map(({ value }) => redis.command<string | null>('GET', key(channel, value))));
+    async find(channel: ChannelName, values: readonly string[]): Promise<Suppression> {
+      const found = await Promise.all(values.map((value) => redis.command<string | null>('GET', key(channel, value))));
       const text = found.find((one) => one !== null);
       if (!text) throw new CarillonError('SUPPRESSION_NOT_FOUND', { field: 'channel' });
       return JSON.parse(text) as Suppression;

@@ -2,7 +2,7 @@ import { CarillonError } from '@carillon/contracts';
 import type { Vault } from '@carillon/vault';
 import type { Unsubscription } from './directory.js';
 
-/** A token without an end: mail is read years later, and who wants out is let out. */
+/** A token without an end: mail is read years later, and who wants out is let out. The vault has to be one whose key stays. */
 export function toToken(vault: Vault, { userId, channel, category }: Unsubscription): string {
   const sealed = vault.seal('unsubscribe', '', JSON.stringify({ userId, channel, category }));
   return Buffer.from(sealed, 'base64').toString('base64url');

@@ -1,4 +1,4 @@
-import type { ChannelName, Preferences } from '@carillon/contracts';
+import { CATEGORIES_MAX, type ChannelName, type Preferences } from '@carillon/contracts';
 
 /** What is to be decided. */
 export interface Matter {
@@ -20,7 +20,10 @@ export function wants(preferences: Preferences, { channel, category, required }:
   return typeof entry === 'object' ? entry[channel] !== false : entry !== false;
 }
 
-/** The wishes with the category (without one: the channel) turned off; the very same object if it was off already. */
+/**
+ * The wishes with the category (without one: the channel) turned off; the very same object if it was off already. Where there is no room for
+ * one more category the channel is turned off: who wants out is let out.
+ */
 export function without(preferences: Preferences, { channel, category }: Omit<Matter, 'required'>): Preferences {
   const { channels, categories } = preferences;
   if (category === undefined) {
@@ -29,6 +32,7 @@ export function without(preferences: Preferences, { channel, category }: Omit<Ma
   const entry = categoryOf(preferences, category);
   const byChannel = typeof entry === 'object' ? entry : {};
   if (entry === false || byChannel[channel] === false) return preferences;
+  if (entry === undefined && Object.keys(categories ?? {}).length >= CATEGORIES_MAX) return without(preferences, { channel });
   // A computed name makes a field of its own even of `__proto__`.
   return { ...preferences, categories: { ...categories, [category]: { ...byChannel, [channel]: false } } };
 }

@@ -1,5 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { CATEGORIES_MAX, preferencesSchema } from '@carillon/contracts';
 import { createDirectory } from '@carillon/directory';
+import { createRedis } from '@carillon/redis';
+import { createVault } from '@carillon/vault';
 import { describe, expect, test } from '@jest/globals';
 import { code, describeEverywhere, fcm, newUser, recipient, register, stand, vault } from './setting.js';
 
@@ -71,6 +74,33 @@ describeEverywhere((at) => {
       expect(await at.directory.preferences(about.userId)).toEqual({});
       expect(() => at.directory.readUnsubscribeToken('nonsense')).toThrow(code('LINK_INVALID'));
     });
+
+    test('a link outlives the encryption key of its day', async () => {
+      const [older, newer] = [`old:${randomBytes(32).toString('base64')}`, `new:${randomBytes(32).toString('base64')}`];
+      const redis = await createRedis({ url: at.url }, { prefix: `rotated-${randomUUID()}:`, temper: 'prompt' });
+      try {
+        const about = { userId: newUser(), channel: 'email', category: 'news' } as const;
+        const token = (await createDirectory({ redis, vault: createVault(older) })).unsubscribeToken(about);
+        // Before a key is dropped, what is kept is sealed anew; links in mailboxes cannot be.
+        const secret = createVault(older).open('installation', '', await redis.command<string>('GET', redis.keys.installation));
+        await redis.command('SET', redis.keys.installation, createVault(newer).seal('installation', '', secret));
+        const directory = await createDirectory({ redis, vault: createVault(newer) });
+        expect(directory.readUnsubscribeToken(token)).toEqual(about);
+      } finally {
+        await redis.close();
+      }
+    });
+
+    test('whoever unsubscribes from more categories than are kept turns the channel off, and may write back what they read', async () => {
+      const user = newUser();
+      const most = Object.fromEntries(Array.from({ length: CATEGORIES_MAX }, (_, i) => [`c${i}`, { email: false }]));
+      await at.directory.setPreferences(user, { categories: most });
+      await at.directory.unsubscribe({ userId: user, channel: 'email', category: 'one more' });
+      await at.directory.unsubscribe({ userId: user, channel: 'push', category: 'c0' });
+      const kept = await at.directory.preferences(user);
+      expect(preferencesSchema.parse(kept)).toEqual(kept);
+      expect(kept).toEqual({ channels: { email: false }, categories: { ...most, c0: { email: false, push: false } } });
+    });
   });
 
   describe('recipients and standing', () => {
@@ -136,6 +166,45 @@ describeEverywhere((at) => {
       ]);
       expect(await at.directory.standing([])).toEqual([]);
     });
+
+    test('whoever turned something off since is not written to, wherever the address came from, unless it is required', async () => {
+      const [ann, bo, locked] = [newUser(), newUser(), newUser()];
+      const email = `${randomUUID()}@example.com`;
+      const device = await register(at, ann);
+      for (const user of [ann, bo, locked]) await at.directory.setProfile(user, { email });
+      const own = { userId: ann, channel: 'email', to: { kind: 'email', value: email } } as const;
+      const inline = { ...own, to: { ...own.to, inline: true } } as const;
+      const push = { userId: ann, channel: 'push', to: device, category: 'news' } as const;
+      const reasons = async () => {
+        const outcomes = await at.directory.standing([
+          { ...own, category: 'news' },
+          { ...inline, category: 'news' },
+          { ...own, category: 'news', required: true },
+          { ...own, category: 'tips' },
+          own,
+          push,
+          { ...own, userId: bo, category: 'news' },
+        ]);
+        return outcomes.map((outcome) => (outcome.ok ? outcome.value : outcome.error.code));
+      };
+      const [none, no] = [undefined, 'preference'];
+      expect(await reasons()).toEqual([none, none, none, none, none, none, none]);
+      await at.directory.unsubscribe({ userId: ann, channel: 'email', category: 'news' });
+      expect(await reasons()).toEqual([no, no, none, none, none, none, none]);
+      await at.directory.unsubscribe({ userId: ann, channel: 'email' });
+      expect(await reasons()).toEqual([no, no, none, no, no, none, none]);
+      await at.directory.setPreferences(ann, { mute: true });
+      expect(await reasons()).toEqual([no, no, none, no, no, no, none]);
+      await at.directory.suppress('email', email, { reason: 'bounced', provider: 'smtp' });
+      expect((await reasons())[2]).toBe('suppressed');
+
+      // Wishes that cannot be read are no leave to send, but nothing to what is required.
+      await at.redis.command('HSET', at.redis.keys.person(locked), 'preferences', 'not sealed');
+      const unread = { ...inline, userId: locked, to: { ...inline.to, value: `${randomUUID()}@example.com` } };
+      const [asked, required] = await at.directory.standing([unread, { ...unread, required: true }]);
+      expect(asked).toEqual({ ok: false, error: code('SEAL_BROKEN') });
+      expect(required).toEqual({ ok: true, value: undefined });
+    });
   });
 
   describe('suppressions', () => {
@@ -168,6 +237,20 @@ describeEverywhere((at) => {
       expect((await at.directory.suppression(user, 'sms')).reason).toBe('unsubscribed');
       expect([await at.directory.unsuppress('sms', phone), await at.directory.unsuppress('sms', phone)]).toEqual([true, false]);
       await expect(at.directory.suppression(user, 'sms')).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+    });
+
+    test('a stop on an address that came with a request is seen and lifted by that address', async () => {
+      const user = newUser();
+      const [own, given] = [`${randomUUID()}@example.com`, `${randomUUID()}@example.com`];
+      await at.directory.setProfile(user, { email: own });
+      await at.directory.suppress('email', given, { reason: 'complaint', provider: 'sendgrid' });
+      await expect(at.directory.suppression(user, 'email')).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+      await expect(at.directory.suppression(user, 'email', own)).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+      expect(await at.directory.suppression(user, 'email', given.toUpperCase())).toMatchObject({ reason: 'complaint' });
+      await expect(at.directory.liftSuppression(user, 'email')).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+      await at.directory.liftSuppression(user, 'email', given);
+      await expect(at.directory.liftSuppression(user, 'email', given)).rejects.toEqual(code('SUPPRESSION_NOT_FOUND'));
+      expect(await stand(at, user, { kind: 'email', value: given, inline: true }, 'email')).toBeUndefined();
     });
 
     test('a stop on a device is found with its user', async () => {

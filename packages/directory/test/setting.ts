@@ -19,6 +19,7 @@ export const web = (endpoint = `https://push.example/${randomUUID()}`, auth = 1)
 
 /** A directory in a Redis, to be had within tests. */
 export interface Setting {
+  readonly url: string;
   readonly redis: Redis;
   readonly directory: Directory;
 }
@@ -40,6 +41,9 @@ export function describeEverywhere(tests: (at: Setting) => void): void {
       await place?.stop();
     });
     tests({
+      get url() {
+        return place.url;
+      },
       get redis() {
         return redis;
       },

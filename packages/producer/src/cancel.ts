@@ -15,6 +15,8 @@ export async function cancel(
   target: string | CancelTarget,
 ): Promise<Canceled> {
   const result: Canceled = { canceled: [], alreadySent: [] };
+  if (typeof target !== 'string' && (typeof target !== 'object' || target === null))
+    throw new CarillonError('FIELD_INVALID', { message: 'must be an id, or an object with id or cancellationKey' });
   if (typeof target === 'string' || 'id' in target) {
     const id = typeof target === 'string' ? target : target.id;
     if (!notificationIdSchema.safeParse(id).success) throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'id' });
@@ -31,9 +33,8 @@ export async function cancel(
 
 async function cancelOne(deliveries: Pick<Deliveries, 'cancel'>, id: string, into: Canceled): Promise<void> {
   const outcomes = await deliveries.cancel(id);
-  const sent = outcomes.some(({ canceled }) => !canceled);
-  if (sent) into.alreadySent.push(id);
-  if (!sent || outcomes.some(({ canceled }) => canceled)) into.canceled.push(id);
+  if (outcomes.some(({ canceled }) => canceled)) into.canceled.push(id);
+  if (outcomes.some(({ canceled }) => !canceled)) into.alreadySent.push(id);
 }
 
 async function cancelKeyed(

@@ -28,7 +28,8 @@ export interface Producer {
   as(caller: string): Pick<Producer, 'queueNotification' | 'queueNotifications'>;
   /**
    * Cancels one notification (by its id) or all with one cancellation key, of one user if told. Final: what is `canceled` is never sent; of what is
-   * `alreadySent` something was sent, or was just going out. One of which a part was stopped and a part was out is in both.
+   * `alreadySent` something was sent, or was just going out. One of which a part was stopped and a part was out is in both; one with nothing to stop and
+   * nothing out (all of it skipped) in neither.
    *
    * @throws NOTIFICATION_NOT_FOUND for an id (not for a key), FIELD_INVALID, QUEUE_UNAVAILABLE
    */

@@ -1,7 +1,6 @@
 /** Durable jobs of 1..K notifications: group commit, retries, isolation of crashes, partitions. Owner of bullmq. */
 export type { FailedFilter, FailedItem, FailedItems, FailedStage } from './failed.js';
 export { type Committed, createGroupCommit } from './group-commit.js';
-export { inventory } from './inventory.js';
 export { partitionOf } from './partitions.js';
 export {
   createStageQueue,

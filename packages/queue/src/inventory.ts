@@ -1,27 +1,37 @@
-import type { Job, Queue } from 'bullmq';
-import { idsOf } from './stage.js';
+import { loadScript, type Redis } from '@carillon/redis';
+import type { Queue } from 'bullmq';
 
-const STATES = ['prioritized', 'wait', 'delayed', 'active', 'failed'] as const;
-/** Jobs read at once. */
-const PAGE = 500;
+/** Where jobs are that will still be worked on. */
+const STATES = ['prioritized', 'wait', 'paused', 'delayed', 'active'] as const;
+/** Jobs looked at in one call: bounds how long Redis is busy with it. */
+const PAGE = 200;
+
+const inventoryScript = loadScript(new URL('../lua/inventory.lua', import.meta.url));
+
+/** A queue and the stage it is of. */
+export interface StageOfQueue {
+  readonly stage: string;
+  readonly queue: Queue;
+}
 
 /**
- * Ids of the notifications that any job of these queues carries, in whatever state; undefined if there are more than `limit` jobs, which is too many to
- * tell. A job that changes its state meanwhile may be missed.
+ * `<stage> <notification id>` of all that is still to be worked on; undefined if there are more than `limit` jobs, which is too many to tell. A job that
+ * changes its state meanwhile may be missed.
  */
-export async function inventory(queues: readonly Queue[], limit: number): Promise<Set<string> | undefined> {
-  const ids = new Set<string>();
+export async function inventory(redis: Redis, queues: readonly StageOfQueue[], limit: number): Promise<Set<string> | undefined> {
+  const there = new Set<string>();
   let jobs = 0;
-  for (const queue of queues) {
+  for (const { stage, queue } of queues) {
     for (const state of STATES) {
       for (let from = 0; ; from += PAGE) {
-        const page = (await queue.getJobs(state, from, from + PAGE - 1)).filter((job: Job | undefined) => job !== undefined);
-        for (const job of page) for (const id of idsOf(job)) ids.add(id);
-        jobs += page.length;
+        const call = { keys: [queue.toKey(state)], args: [queue.toKey(''), from, from + PAGE - 1] };
+        const [count, ...lists] = await redis.run<[number, ...string[]]>(inventoryScript, call);
+        for (const list of lists) for (const id of JSON.parse(list) as string[]) there.add(`${stage} ${id}`);
+        jobs += count;
         if (jobs > limit) return undefined;
-        if (page.length < PAGE) break;
+        if (count < PAGE) break;
       }
     }
   }
-  return ids;
+  return there;
 }

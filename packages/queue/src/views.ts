@@ -2,6 +2,7 @@ import { channelNames } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
 import type { Queue } from 'bullmq';
 import { type FailedItems, openFailed } from './failed.js';
+import { inventory } from './inventory.js';
 import { recordPartitions } from './partitions.js';
 import { openRedrivableQueue } from './redrive.js';
 import { quarantineName, queueName } from './stage.js';
@@ -18,6 +19,8 @@ export interface QueueCount {
 export interface QueueViews extends FailedItems {
   /** BullMQ queues of every stage and partition, for Bull Board. A failed job that is tried again there gets all its tries back. */
   readonly queues: readonly Queue[];
+  /** What is still to be worked on, see `inventory`. */
+  inventory(limit: number): Promise<Set<string> | undefined>;
   /** Jobs by queue and state. */
   counts(): Promise<QueueCount[]>;
   /** Whether nothing of these stages waits, is under way, or is due by now. */
@@ -45,6 +48,7 @@ export async function openQueueViews(redis: Redis, partitions: number): Promise<
   return {
     ...openFailed(redis, views),
     queues: views.map((view) => view.queue),
+    inventory: (limit) => inventory(redis, views, limit),
     async counts() {
       const counts = await Promise.all(
         views.map(async ({ queue }) =>

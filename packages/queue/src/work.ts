@@ -7,6 +7,8 @@ import { type Item, idsOf, itemKey, pack, type StageDefinition, type StageQueue,
 export interface Attempt {
   /** 1 for the first try. */
   readonly number: number;
+  /** Whether the items were never given up before: nobody has had their job tried again. */
+  readonly fresh: boolean;
   /** Aborted when the process must end before the handler has. */
   readonly signal: AbortSignal;
 }
@@ -52,6 +54,8 @@ const SPLIT = 10;
 const POSTPONED_AS = 3;
 /** No fault of the items and nothing that was tried with them, so it costs them no try: our own Redis, a provider's absence, our own rate. */
 const COSTS_NO_TRY = new Set<string>(['REDIS_UNAVAILABLE', 'QUEUE_FULL', 'CHANNEL_HELD', 'CHANNEL_LIMITED', 'OUTCOME_AWAITED']);
+/** Of these, what is no fault of anything: a backlog of it would fill the logs. */
+const IS_WAITING = new Set<string>(['CHANNEL_HELD', 'CHANNEL_LIMITED', 'OUTCOME_AWAITED']);
 
 /**
  * Works on one job. What it throws tells BullMQ how to go on: try again later, never, or as if nothing had been tried, when it is we who
@@ -63,7 +67,7 @@ export async function processJob<T extends Item>(options: Work<T>, place: Place<
   } catch (thrown) {
     if (thrown instanceof JobError) throw thrown;
     const error = thrown instanceof Postponed ? thrown.reason : toCarillonError(thrown);
-    options.events?.error?.(error, { stage: options.definition.name, jobId: job.id as string });
+    if (!IS_WAITING.has(error.code)) options.events?.error?.(error, { stage: options.definition.name, jobId: job.id as string });
     await job.moveToDelayed(Date.now() + backoff(POSTPONED_AS, error), token);
     throw new DelayedError();
   }
@@ -74,6 +78,7 @@ async function work<T extends Item>(options: Work<T>, place: Place<T>, job: Job)
   const jobId = job.id as string;
   const startedAt = Date.now();
   const report = (error: CarillonError) => {
+    if (IS_WAITING.has(error.code)) return;
     events.itemFailed?.(definition.name, error.code);
     events.error?.(error, { stage: definition.name, jobId });
   };
@@ -97,7 +102,11 @@ async function attempt<T extends Item>(
   items: readonly T[],
 ): Promise<(CarillonError | undefined)[]> {
   try {
-    return await options.handle(items, { number: triesOf(job) + 1, signal: place.signal });
+    return await options.handle(items, {
+      number: triesOf(job) + 1,
+      fresh: !(job.data as { givenUp?: boolean }).givenUp,
+      signal: place.signal,
+    });
   } catch (error) {
     return items.map(() => toCarillonError(error));
   }
@@ -163,7 +172,7 @@ async function giveUp<T extends Item>(
 ): Promise<void> {
   await options.giveUp(items, error, triesOf(job) + 1);
   // Should somebody try it again, deaths of before do not count.
-  if (job.stalledCounter > 0) await job.updateData({ ...job.data, forgiven: job.stalledCounter });
+  await job.updateData({ ...job.data, givenUp: true, forgiven: job.stalledCounter });
 }
 
 function hasCrashed<T extends Item>(place: Place<T>, job: Job): boolean {

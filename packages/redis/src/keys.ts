@@ -59,10 +59,10 @@ export function createKeys(prefix: string) {
     allOpenDeliveries: Array.from({ length: DELIVERY_SHARDS }, (_, n) => `${prefix}open:{d${n}}`),
     /** String: the mark that a provider's report of a notification was heard. */
     receipt: (id: string, event: string) => `${prefix}receipt:{d${shard(id)}}:${event}`,
-    /** Set: ids of the notifications with one cancellation key, named by its hash. */
+    /** Sorted set: ids of the notifications with one cancellation key, named by its hash, by the time they were queued. */
     cancellation: (hash: string) => `${prefix}cancellation:${hash}`,
-    /** String: when the next call to a channel's providers is due (GCRA). */
-    rate: (channel: string) => `${prefix}rate:${channel}`,
+    /** Strings: when the next call to a channel's providers is due (GCRA), and when whoever was sent away last is to come back. */
+    rate: (channel: string) => [`${prefix}rate:{${channel}}`, `${prefix}rate-back:{${channel}}`] as const,
     /** Hash: sealed messages kept for preview; list: their ids, newest first. */
     previews: [`${prefix}previews:{preview}`, `${prefix}preview-ids:{preview}`] as const,
     /** String: held by the process that looks for lost work. */

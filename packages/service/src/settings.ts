@@ -199,7 +199,7 @@ export const settings = {
   smtpUrl: required('SMTP_URL', text('an smtp:// or smtps:// address', /^smtps?:\/\/\S+$/), {
     secret: true,
     defaultDoc: 'no SMTP',
-    doc: 'Mail server with user and password, `smtps://` for TLS from the first byte.',
+    doc: 'Mail server with user and password, `smtps://` for TLS from the first byte. `smtp://` to another machine sends nothing without STARTTLS, unless the address ends in `?requireTLS=false`.',
   }),
   firebaseServiceAccount: required('FIREBASE_SERVICE_ACCOUNT', text('JSON or a path', /^.+$/s), {
     secret: true,
@@ -244,10 +244,10 @@ export const settings = {
   }),
   deliveryAllow: required(
     'NOTIFICATION_DELIVERY_ALLOW',
-    list('addresses, comma-separated, `*` for any part', (entry) => /^\S{1,320}$/.test(entry)),
+    list('addresses and `user:` with user ids, comma-separated, `*` for any part', (entry) => /^\S{1,320}$/.test(entry)),
     {
       defaultDoc: 'none',
-      doc: 'Addresses that `allowlist` sends to, comma-separated, `*` stands for any part: `*@clinic.example,+1555*`.',
+      doc: 'Whom `allowlist` sends to, comma-separated, `*` stands for any part: addresses, and `user:` with a user id for whoever is reached by devices: `*@clinic.example,+1555*,user:tester-*`.',
     },
   ),
   rateEmail: rateOf('email'),

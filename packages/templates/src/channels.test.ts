@@ -166,6 +166,30 @@ describe('locales', () => {
     expect(compiled.render(sms, { a: 'x' }, { locale: 'zh-Hant-TW' }).content.text).toBe('繁體');
   });
 
+  test('HTML in another language than the text is left out, a subject alone changes nothing', () => {
+    const html = '<p>English</p>';
+    const { render } = compile({
+      ...BASE,
+      push: { url: '/visits' },
+      email: { subject: 'Subject', text: 'English', html },
+      locales: {
+        de: { title: 'Titel', body: 'Deutsch' },
+        fr: { email: { text: 'Français' } },
+        it: { title: 'Titolo' },
+        nl: { body: 'Nederlands', email: { html: '<p>Nederlands</p>' } },
+        'nl-BE': { body: 'Vlaams' },
+      },
+    });
+    const content = (locale: string) => render(email, {}, { locale }).content;
+    expect(content('de')).toEqual({ subject: 'Titel', text: 'Deutsch' });
+    expect(content('fr')).toEqual({ subject: 'Subject', text: 'Français' });
+    expect(content('it')).toEqual({ subject: 'Titolo', text: 'English', html });
+    expect(content('nl')).toEqual({ subject: 'Subject', text: 'Nederlands', html: '<p>Nederlands</p>' });
+    expect(content('nl-BE')).toEqual({ subject: 'Subject', text: 'Vlaams' });
+    expect(content('en')).toEqual({ subject: 'Subject', text: 'English', html });
+    expect(render(push, {}, { locale: 'de' }).content).toEqual({ title: 'Titel', body: 'Deutsch', url: '/visits' });
+  });
+
   test('any of them may be rendered, so all of their tags are needed', () => {
     expect(fault(() => compiled.check({}))).toEqual(['TEMPLATE_DATA_MISSING', 'data.a']);
     compiled.check({ a: 'x' });

@@ -46,6 +46,79 @@ describe('registration refuses', () => {
   });
 });
 
+describe('data that would be too much work', () => {
+  const numbers = Array.from({ length: 150 }, (_, i) => i);
+  const nested = `${'{{#l}}'.repeat(4)}${'{{/l}}'.repeat(4)}`;
+
+  test('is refused long before it is done', () => {
+    const { check } = compile(template('b', nested));
+    const startedAt = performance.now();
+    expect(fault(() => check({ l: numbers }))).toEqual(['TEMPLATE_DATA_INVALID', 'data']);
+    expect(performance.now() - startedAt).toBeLessThan(500);
+  });
+
+  test('counts for all texts together', () => {
+    const twice = '{{#l}}{{#l}}{{/l}}{{/l}}';
+    expect(fault(() => compile(template(twice)).check({ l: numbers }))).toBeUndefined();
+    const email = { subject: twice, text: twice, html: twice };
+    expect(fault(() => compile({ ...template(twice), email, push: { title: twice } }).check({ l: numbers }))).toEqual([
+      'TEMPLATE_DATA_INVALID',
+      'data',
+    ]);
+  });
+
+  test('is nothing that people send', () => {
+    const rows = Array.from({ length: 300 }, (_, i) => ({ a: `item ${i}`, b: 1, c: 'x & y', d: '12', e: true }));
+    const { check, render } = compile(template('{{#rows}}{{a}} {{b}} {{c}} {{d}} {{e}}\n{{/rows}}'));
+    check({ rows });
+    expect(render(text, { rows }).content.body).toContain('item 299 1 x & y 12 true');
+  });
+});
+
+describe('data that checking lets pass is rendered, and what cannot be rendered is refused', () => {
+  const MOST = 128 * 1024;
+  const parts = (source: string) => ({ ...template('b'), email: { html: source } });
+  const mail = channelDefinition('email');
+
+  test.each<[string, string, string, Record<string, Json>]>([
+    ['text around a value', `${'x'.repeat(60_000)}{{a}}`, 'y', {}],
+    ['a value shown several times', '{{a}}{{a}}{{a}}', 'y', {}],
+    ['a value that is escaped', '{{a}}', '&', {}],
+    ['a value in a list', '{{#l}}<b title="&">{{a}}</b>{{/l}}', 'y', { l: [true, true, true] }],
+    ['controls that are left out', '{{a}}{{a}}', 'y\u0007', {}],
+    ['text in a section', `{{#l}}${'x'.repeat(1000)}{{/l}}{{a}}`, '', { l: Array.from({ length: 100 }, () => 1) }],
+  ])('%s', (_name, source, unit, data) => {
+    for (const fields of [undefined, { a: { type: 'text' }, l: { type: 'text', optional: true } } as const]) {
+      const { check, render } = compile({ ...parts(source), ...(fields && { fields }) });
+      const given = fields ? { l: 'x' } : data;
+      const isTaken = (length: number) => fault(() => check({ ...given, a: unit.repeat(length) })) === undefined;
+      let [taken, refused] = [0, MOST];
+      while (unit !== '' && isTaken(taken) && refused - taken > 1) {
+        const middle = (taken + refused) >> 1;
+        if (isTaken(middle)) taken = middle;
+        else refused = middle;
+      }
+      const html = (length: number) => render(mail, { ...given, a: unit.repeat(length) }).content.html;
+      expect(html(taken)?.length).toBeLessThanOrEqual(MOST);
+      if (unit === '') continue;
+      expect(fault(() => check({ ...given, a: unit.repeat(refused) }))).toEqual(['TEMPLATE_DATA_INVALID', 'data']);
+      expect(fault(() => html(refused))).toEqual(['RENDER_FAILED', undefined]);
+    }
+  });
+
+  test('numbers and times in any language', () => {
+    const tags = '{{n}}{{t}}{{t.date}}{{t.time}}{{t.zone}}'.repeat(100);
+    const fields = { n: { type: 'number' }, t: { type: 'datetime' } } as const;
+    const { check, render } = compile({ ...template(tags), fields });
+    const data = { n: -1.7976931348623157e308, t: 8.64e15 };
+    expect(fault(() => check(data))).toEqual(['TEMPLATE_DATA_INVALID', 'data']);
+    const small = { n: -1234.567, t: 0 };
+    check(small);
+    for (const locale of ['en', 'de-CH', 'hi', 'ar-EG', 'ff-Adlm', 'en-u-nu-mathbold'])
+      expect(render(text, small, { locale, timeZone: 'America/Argentina/Buenos_Aires' }).content.body).toBeDefined();
+  });
+});
+
 describe('checking data', () => {
   const check = (body: string, data: Record<string, Json>, title = 'Title') => fault(() => compile(template(body, title)).check(data));
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CarillonError, type ChannelDefinition, type ContentField, type Json, type OnUnknown, type Template } from '@carillon/contracts';
-import { checkRendered, checkValues, isLink } from './check.js';
+import { checkRendered, isLink, Walk } from './check.js';
 import { createFields } from './fields.js';
 import { canonical, fallbacks } from './formats.js';
 import type { Pinned } from './pin.js';
@@ -55,10 +55,11 @@ export function compile(definition: Template, pinned?: Pinned): Compiled {
     version: versionOf(definition, pinned),
     size: sources.reduce((sum, { text }) => sum + text.length, 1),
     check(data) {
-      if (fields) fields.check(data);
-      else for (const source of sources) checkValues(source, data);
+      fields?.check(data);
+      const walk = new Walk(data);
+      const lengths = sources.map((source) => (fields ? fields.measure(source, data) : walk.through(source)));
       const meaning = meaningOf(data, {});
-      for (const source of sources) checkRendered(source, data, meaning);
+      for (const [i, source] of sources.entries()) checkRendered(source, lengths[i] as number, data, meaning);
     },
     render(channel, data, about = {}) {
       try {
@@ -101,14 +102,17 @@ function planner(template: Template, standard: Words, variants: ReadonlyMap<stri
 }
 
 function makePlan(template: Template, { name: channel, content, options: names }: ChannelDefinition, words: Words[]): Plan {
-  const fields = Object.entries(content).flatMap(([name, field]) => {
+  const found = Object.entries(content).flatMap(([name, field]) => {
     // The right language goes before the right length: a variant's title before another language's subject.
-    for (const of of words) {
+    for (const [distance, of] of words.entries()) {
       const source = of.get(`${channel}.${name}`) ?? (field.base && of.get(field.base));
-      if (source) return [{ name, field, source }];
+      if (source) return [{ name, field, source, distance }];
     }
     return [];
   });
+  const body = found.find(({ field }) => field.base === 'body');
+  // A message in one language is right without HTML, and wrong with that of another.
+  const fields = found.filter(({ field, distance }) => field.format !== 'html' || body === undefined || distance <= body.distance);
   const part = partOf(template, channel);
   const options = names.flatMap((name): [string, string][] => (part[name] === undefined ? [] : [[name, part[name]]]));
   return {

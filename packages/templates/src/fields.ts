@@ -3,12 +3,15 @@ import { type Face, format } from './formats.js';
 import { LINE_BREAKING, type Source } from './source.js';
 import type { Reader } from './templates.js';
 import { invalid, isTag, type Token } from './tokens.js';
-import type { Meaning } from './writer.js';
+import { type Meaning, shown } from './writer.js';
 
 const TIME = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 /** The end of what a Date can be, ms. */
 const LAST_TIME = 8.64e15;
 const FACES: readonly Face[] = ['date', 'time', 'zone'];
+
+/** Characters a time has at most, in any language and zone, once escaped. */
+const LONGEST_TIME = 256;
 
 /** The declared fields of a template. */
 export interface Fields {
@@ -16,6 +19,8 @@ export interface Fields {
   admit(source: Source): void;
   /** Refuses data that is not as declared. @throws TEMPLATE_DATA_MISSING, TEMPLATE_DATA_INVALID */
   check(data: Record<string, Json>): void;
+  /** Characters a text has at most once rendered, in whatever language. */
+  measure(source: Source, data: Record<string, Json>): number;
   /** What the tags mean for this data and recipient. */
   meaning(data: Record<string, Json>, about: Reader): Meaning;
 }
@@ -33,13 +38,9 @@ export function createFields({ fields }: Template): Fields | undefined {
     check(data) {
       for (const [name, field] of Object.entries(fields)) checkField(name, field, given(data, name), onOneLine.has(name));
     },
+    measure: (source, data) => measureTokens(source.tokens, source.format === 'html', tags, data),
     meaning: (data, about) => ({
-      condition(tag) {
-        const { name, type } = tags.get(tag) as Tag;
-        const value = given(data, name);
-        // The beginning of the epoch is a time like any other.
-        return type === 'datetime' ? value !== undefined : Boolean(value);
-      },
+      condition: (tag) => isGiven(tags.get(tag) as Tag, data),
       show(tag) {
         const { name, type, face } = tags.get(tag) as Tag;
         const value = given(data, name);
@@ -72,6 +73,32 @@ function admitTokens({ path, links }: Source, tokens: Token[], tags: ReadonlyMap
     if (links.has(token) && tag.type !== 'url') throw invalid(path, `the tag {{${name}}} begins an address, so its field must be a url`);
     if (inner) admitTokens({ path, links } as Source, inner, tags);
   }
+}
+
+function measureTokens(tokens: Token[], html: boolean, tags: ReadonlyMap<string, Tag>, data: Record<string, Json>): number {
+  let length = 0;
+  for (const token of tokens) {
+    if (token[0] === 'text') length += token[1].length;
+    if (!isTag(token)) continue;
+    const tag = tags.get(token[1]) as Tag;
+    if (token[0] === 'name') length += measureTag(tag, html, data);
+    else if (isGiven(tag, data) === (token[0] === '#')) length += measureTokens(token[4] ?? [], html, tags, data);
+  }
+  return length;
+}
+
+function measureTag({ name, type }: Tag, html: boolean, data: Record<string, Json>): number {
+  const value = given(data, name);
+  if (value === undefined) return 0;
+  if (type === 'datetime') return LONGEST_TIME;
+  // Another language may have digits of two code units, and more separators.
+  return type === 'number' ? 3 * format('number', Number(value)).length : shown(value, html).length;
+}
+
+/** What a section over a field asks for. The beginning of the epoch is a time like any other. */
+function isGiven({ name, type }: Tag, data: Record<string, Json>): boolean {
+  const value = given(data, name);
+  return type === 'datetime' ? value !== undefined : Boolean(value);
 }
 
 function shownIn(tokens: Token[]): string[] {

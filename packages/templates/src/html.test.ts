@@ -46,6 +46,26 @@ describe('a value may not stand', () => {
     '<a title="x" href={{a}}>',
     '{{#b}}<script>{{/b}}{{a}}',
     '<a {{#b}}><script {{/b}}>{{a}}</script>',
+    '<a href="/{{a}}">',
+    '<a href=" / {{a}}">',
+    '<a href="/&#47;{{a}}">',
+    '<a href="//{{a}}">',
+    '<a href="//x.example{{a}}">',
+    '<a href="{{b}}/{{a}}">',
+    '<a href="/{{#b}}visits/{{/b}}{{a}}">',
+    '<a href="https://{{a}}/x">',
+    '<a href="https://x.example{{a}}">',
+    '<a href="https://x.example{{#b}}/{{/b}}{{a}}">',
+    '<a href="https:///{{a}}">',
+    '<img src="https://x.example:80{{a}}">',
+    '<meta http-equiv="refresh" content="0;url={{a}}">',
+    '<meta content="{{a}}" HTTP-EQUIV=refresh>',
+    '<meta {{#b}}http-equiv="refresh"{{/b}} content="{{a}}">',
+    '<meta http-equiv=refresh {{#b}}><meta {{/b}}content="{{a}}">',
+    '<meta content="{{a}}" {{#b}}><meta {{/b}}http-equiv=refresh>',
+    '<svg><a><animate attributeName="href" values="{{a}}"/></a></svg>',
+    '<svg><a><set attributeName="href" to="{{a}}"/></a></svg>',
+    '<svg><a><animate attributeName="href" FROM="{{a}}" by="x"/></a></svg>',
   ])('in %s', (html) => {
     expect(fault(() => make(html))).toEqual(['TEMPLATE_INVALID', 'email.html']);
   });
@@ -57,7 +77,10 @@ describe('a value may stand', () => {
     '<p title="{{a}}" class=\'x {{a}}\'>',
     '<!doctype html><html><head><style>p{color:red}</style><title>{{a}}</title></head><body>{{a}}</body></html>',
     '<a href="https://x.example/{{a}}?b={{a}}">{{a}}</a>',
-    '<a href="/{{a}}"><a href="?x={{a}}"><a href="mailto:{{a}}">',
+    '<a href="/v{{a}}"><a href="/visits/{{a}}"><a href="?x={{a}}"><a href="#{{a}}"><a href="mailto:{{a}}"><a href="tel:{{a}}">',
+    '<a href="https://x.example/{{a}}{{a}}"><a href="https://x.example?{{a}}"><a href="https://x.example:8080/#{{a}}">',
+    '<a href="{{a}}/visits/{{b}}?c={{b}}">',
+    '<meta http-equiv="content-type" content="text/html"><meta itemprop="number" content="{{a}}">',
     '<img src="cid:{{a}}" alt="{{a}}">',
     '<td {{#b}}hidden{{/b}}>{{a}}</td>',
     '<td{{! note }} {{#b}}class="x" {{/b}}{{^b}}class="y"{{/b}}>{{a}}</td>',
@@ -100,4 +123,13 @@ describe('a link', () => {
     expect(fault(() => make('<a href="{{a}}">', { a: { type: 'url' } }))).toBeUndefined();
     expect(fault(() => make('<a href="https://x.example/{{a}}">', { a: { type: 'text' } }))).toBeUndefined();
   });
+});
+
+test('long runs of blanks and of comments cost no more than other text', () => {
+  const MAX_MS = 500;
+  for (const html of [`<p${' '.repeat(65_000)}>`, `<p ${'a '.repeat(32_000)}>`, '<!--[if-->'.repeat(6_500)]) {
+    const startedAt = performance.now();
+    make(html);
+    expect(performance.now() - startedAt).toBeLessThan(MAX_MS);
+  }
 });

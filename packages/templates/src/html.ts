@@ -10,12 +10,18 @@ type State = 'text' | 'comment' | 'declaration' | 'raw' | 'name' | 'tag' | 'befo
 
 /** Elements whose text is a program, a style sheet, or not HTML. Their end tag alone ends them. */
 const RAW_ELEMENTS = new Set(['script', 'style', 'xmp', 'iframe', 'noembed', 'noframes', 'plaintext']);
-/** Attributes that hold a program, a style sheet or a document: escaping does not make a value safe there. */
-const CODE_ATTRIBUTE = /^(on.*|style|srcdoc)$/;
+/**
+ * Attributes that hold a program, a style sheet or a document, or in an SVG animation what any attribute becomes: escaping does not make a value
+ * safe there.
+ */
+const CODE_ATTRIBUTE = /^(on.*|style|srcdoc|values|from|to|by)$/;
 /** Attributes that hold an address. */
 const URL_ATTRIBUTE = /^(href|src|srcset|action|formaction|background|poster|data|cite|ping|xlink:href)$/;
-/** How an address begins that no value after it can turn into a program. */
-const SAFE_START = /^\s*(https?:\/\/|mailto:|tel:|sms:|cid:|[/?#])/i;
+/**
+ * How an address begins that no value after it can turn into a program or lead to another host: what follows a host's name may still belong to
+ * it (`@evil.example`), and what follows a path's first slash may begin a host (`/evil.example`).
+ */
+const SAFE_START = /^(https?:\/\/[^/?#\\&\s]{1,300}[/?#]|\/[^/\\&\s]|mailto:|tel:|sms:|cid:|[?#])/i;
 
 /** Reads a template's HTML from its beginning. */
 class Reader {
@@ -25,8 +31,12 @@ class Reader {
   #state: State = 'text';
   #element = '';
   #attribute = '';
-  /** What stands in the attribute so far, but for values. */
+  /** What stands in the attribute so far, but for values and leading blanks. */
   #value = '';
+  /** The element is told to do what its `content` says: `http-equiv`, which may stand before or after it. */
+  #obeysContent = false;
+  /** A value in `content`. */
+  #inContent: Token | undefined;
   /** A section ended within an attribute's name: nothing may be joined to it. */
   #nameEnds = false;
 
@@ -60,15 +70,20 @@ class Reader {
     if (this.#state !== '"' && this.#state !== "'")
       throw invalid(this.#path, `${tag} stands where a value is not safe: values belong in text and in quoted attributes`);
     if (CODE_ATTRIBUTE.test(this.#attribute)) throw invalid(this.#path, `${tag} must not stand in the attribute ${this.#attribute}`);
+    if (this.#attribute === 'content') this.#inContent ??= token;
     if (!URL_ATTRIBUTE.test(this.#attribute)) return;
-    if (this.#value.trim() === '') this.links.add(token);
+    if (this.#value === '') this.links.add(token);
     else if (!SAFE_START.test(this.#value))
-      throw invalid(this.#path, `${tag} needs an address before it that begins with http://, https://, mailto:, tel: or a slash`);
+      throw invalid(
+        this.#path,
+        `${tag} needs before it the beginning of an address that it cannot change: https:// or http:// with host and slash, mailto:, tel:, or a path such as /visits/`,
+      );
   }
 
   /** A section may be left out or repeated, so what follows it must mean the same either way. */
   #section(name: string, inner: Token[]): void {
     const before = { state: this.#state, attribute: this.#attribute, value: this.#value, element: this.#element };
+    const [obeysContent, inContent] = [this.#obeysContent, this.#inContent];
     const fault = () => invalid(this.#path, `the section ${name} must begin and end in the same place of the HTML, and not within a name`);
     if (this.#state === 'name' || (this.#state === 'tag' && this.#attribute !== '' && !this.#nameEnds)) throw fault();
     this.read(inner);
@@ -77,6 +92,8 @@ class Reader {
     if (this.#state === 'tag') this.#nameEnds = this.#attribute !== '';
     else if (this.#attribute !== before.attribute) throw fault();
     this.#value = before.value;
+    this.#obeysContent ||= obeysContent;
+    this.#inContent ??= inContent;
   }
 
   #static(text: string): void {
@@ -107,7 +124,7 @@ class Reader {
     const open = text.indexOf('<', i);
     if (open < 0) return text.length;
     // Outlook reads what stands in its conditional comments as HTML, so it is read as such here.
-    const conditional = /<!--\[if[^\]]*\]>/iy;
+    const conditional = /<!--\[if[^\]>]*\]>/iy;
     conditional.lastIndex = open;
     if (conditional.test(text)) return conditional.lastIndex;
     if (text.startsWith('<!-->', open)) return open + 5;
@@ -122,6 +139,8 @@ class Reader {
     if (isElement.test(text)) {
       this.#state = 'name';
       this.#element = '';
+      this.#obeysContent = false;
+      this.#inContent = undefined;
     } else if (/[!?/]/.test(text[open + 1] as string)) this.#state = 'declaration';
     return open + 1;
   }
@@ -141,10 +160,16 @@ class Reader {
     const character = text[i] as string;
     if (character === '>') {
       this.#endName();
+      if (this.#obeysContent && this.#inContent)
+        throw invalid(this.#path, `{{${this.#inContent[1]}}} must not stand in the attribute content beside http-equiv`);
       this.#state = RAW_ELEMENTS.has(this.#element) ? 'raw' : 'text';
     } else if (/[\s/]/.test(character)) {
+      const blanks = /\s*/y;
+      blanks.lastIndex = i;
+      blanks.test(text);
       // `a = "b"`: the name is kept until something else begins.
-      if (!/^[\s]*=/.test(text.slice(i))) this.#endName();
+      if (character === '/' || text[blanks.lastIndex] !== '=') this.#endName();
+      return Math.max(i + 1, blanks.lastIndex);
     } else if (character === '=') {
       this.#refuseJoined();
       if (this.#attribute === '') throw invalid(this.#path, 'has an attribute without a name');
@@ -158,6 +183,7 @@ class Reader {
   }
 
   #endName(): void {
+    if (this.#attribute === 'http-equiv') this.#obeysContent = true;
     this.#attribute = '';
     this.#nameEnds = false;
   }
@@ -175,7 +201,7 @@ class Reader {
     }
     const ends = this.#state === 'unquoted' ? /[\s>]/.test(character) : character === this.#state;
     if (!ends) {
-      this.#value += character;
+      if (this.#value !== '' || !/\s/.test(character)) this.#value += character;
       return i + 1;
     }
     const unquoted = this.#state === 'unquoted';

@@ -1,11 +1,10 @@
 import type { Template } from '@carillon/contracts';
 import { invalid, parseTokens, partialTags } from './tokens.js';
 import { channelTexts, partOf } from './wording.js';
+import { MAX_RENDERED } from './writer.js';
 
 /** Partials within partials. */
 const MAX_DEPTH = 10;
-/** Characters HTML may have with its partials: Gmail cuts a mail off after 102 kB. */
-const MAX_HTML = 256 * 1024;
 /** Where a layout puts what it is around. */
 const CONTENT = 'content';
 
@@ -61,10 +60,10 @@ class Assembly {
       if (name === CONTENT && content === undefined) throw invalid(path, `{{> ${CONTENT}}} has its place in a layout`);
       filled += html.slice(from, start) + (name === CONTENT ? content : await this.#partial(path, name, within));
       from = end;
-      if (filled.length > MAX_HTML) throw tooLong(path);
+      if (filled.length > MAX_RENDERED) throw tooLong(path);
     }
     filled += html.slice(from);
-    if (filled.length > MAX_HTML) throw tooLong(path);
+    if (filled.length > MAX_RENDERED) throw tooLong(path);
     return filled;
   }
 
@@ -95,5 +94,5 @@ class Assembly {
 }
 
 function tooLong(path: string) {
-  return invalid(path, `is longer than ${MAX_HTML} characters with its partials`);
+  return invalid(path, `is longer than ${MAX_RENDERED} characters with its partials`);
 }

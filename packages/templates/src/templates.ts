@@ -27,13 +27,15 @@ export interface CompiledTemplate {
   /** Content version: equal definitions, with equal partials, have equal versions. */
   readonly version: string;
   /**
-   * Refuses data the template cannot be rendered with, on any channel and in any language.
+   * Refuses data the template cannot be rendered with, on any channel and in any language, or not within a bounded time and length.
    *
    * @throws TEMPLATE_DATA_MISSING, TEMPLATE_DATA_INVALID (`field` is `data.<path>`)
    */
   check(data: Record<string, Json>): void;
   /**
-   * Renders what a channel shows. Made for data that was checked.
+   * Renders what a channel shows. Made for data that was checked. What a language leaves out is said as in the next more general one, but HTML
+   * is left out rather than shown beside a text in a language closer to the reader's: a variant with a `text` or `body` of its own has HTML only
+   * if it has its own.
    *
    * @throws RENDER_FAILED, CONTENT_TOO_LARGE where the content has more bytes than the channel carries
    */

@@ -2,8 +2,11 @@ import { CarillonError, type Json } from '@carillon/contracts';
 import Mustache from 'mustache';
 import type { Source } from './source.js';
 
-/** Characters one rendered field may have. A list in the data may repeat a section many times; this bounds what that costs. */
-const MAX_RENDERED = 128 * 1024;
+/**
+ * Characters one text may have, with its partials and once rendered: Gmail cuts a mail off after 102 kB. A list in the data may repeat a section
+ * many times; this bounds what that costs.
+ */
+export const MAX_RENDERED = 128 * 1024;
 /** Controls a text body may not show; tab and line breaks may stay. */
 const INVISIBLE = /[^\P{Cc}\t\n\r]/gu;
 
@@ -76,6 +79,12 @@ function own(object: unknown, name: string): unknown {
     : undefined;
 }
 
+/** A value as it is shown. */
+export function shown(value: unknown, html: boolean): string {
+  const text = String(value).replace(INVISIBLE, '');
+  return html ? Mustache.escape(text) : text;
+}
+
 /** Mustache's writer with a bound on what it writes. */
 class BoundedWriter extends Mustache.Writer {
   #written = 0;
@@ -94,8 +103,7 @@ class BoundedWriter extends Mustache.Writer {
   override escapedValue(token: string[], scope: Mustache.Context): string {
     const value = (scope as Scope).show(token[1] as string);
     if (value === undefined || value === null) return '';
-    const text = String(value).replace(INVISIBLE, '');
-    return this.#count(this.#html ? Mustache.escape(text) : text);
+    return this.#count(shown(value, this.#html));
   }
 
   #count(text: string): string {

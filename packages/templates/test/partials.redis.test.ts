@@ -46,6 +46,20 @@ describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
     await here.registerPartial({ id: 'frame', html: '<body>{{> content}}{{> footer}}</body>' });
   });
 
+  test('HTML that is too long to be rendered with its partials is not registered, and what is registered is rendered', async () => {
+    const block = 'x'.repeat(60_000);
+    await here.registerPartial({ id: 'block', html: block });
+    const twice = '{{> block}}{{> block}}{{name}}';
+    await here.register(mail('long', { html: twice }));
+    const { check, render } = await here.current('long');
+    check({ name: 'Ann' });
+    expect(render(email, { name: 'Ann' }).content.html).toBe(`${block}${block}Ann`);
+    await expect(here.register(mail('longer', { html: `${twice}{{> block}}` }))).rejects.toMatchObject({
+      code: 'TEMPLATE_INVALID',
+      field: 'email.html',
+    });
+  });
+
   test('a template stands in its layout with its partials, in every language, and is shown as it was registered', async () => {
     const definition = mail(
       'framed',

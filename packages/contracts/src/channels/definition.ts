@@ -40,3 +40,8 @@ export interface ChannelDefinition {
   /** How long the provider's own word on an unknown outcome is waited for before that, ms. */
   readonly awaitEcho: number;
 }
+
+/** Whether it reaches the user itself, inside our own Redis: no provider, always an address, and no message that leaves the house. */
+export function isDirect({ addresses }: Pick<ChannelDefinition, 'addresses'>): boolean {
+  return addresses.user !== undefined;
+}
