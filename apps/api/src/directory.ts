@@ -6,16 +6,18 @@ import {
   devicePageSchema,
   deviceRegistrationSchema,
   deviceSchema,
+  inlineAddress,
   preferencesSchema,
   profilePatchSchema,
   profileSchema,
   suppressionParams,
+  suppressionQuery,
   suppressionSchema,
 } from './user-schemas.js';
 import { bodyCheckedByOwner, type Server } from './validation.js';
 
-/** Bytes of a body about one person: 200 categories with names of 64 characters are the longest. */
-const BODY_MAX_BYTES = 128 * 1024;
+/** Bytes of a body about one person: 1000 categories with names of 64 characters are the longest, escaped or not. */
+const BODY_MAX_BYTES = 512 * 1024;
 
 const tags = ['users'];
 type Parts = Pick<ApiParts, 'directory'>;
@@ -56,19 +58,20 @@ function profileRoutes(server: Server, directory: Parts['directory']): void {
 
 function suppressionRoutes(server: Server, directory: Parts['directory']): void {
   const path = '/v1/users/:userId/suppressions/:channel';
-  const common = { tags, params: suppressionParams };
+  const common = { tags, params: suppressionParams, querystring: suppressionQuery };
 
   server.get(
     path,
     { schema: { ...common, summary: 'Why nothing is sent to a user’s address', response: { 200: suppressionSchema } } },
-    async ({ params }) => directory.suppression(params.userId, params.channel),
+    async ({ params: { userId, channel }, query: { address } }) =>
+      directory.suppression(userId, channel, address === undefined ? undefined : inlineAddress(channel, address)),
   );
 
   server.delete(
     path,
     { schema: { ...common, summary: 'Send to the address again', response: { 204: nothing } } },
-    async ({ params }, reply) => {
-      await directory.liftSuppression(params.userId, params.channel);
+    async ({ params: { userId, channel }, query: { address } }, reply) => {
+      await directory.liftSuppression(userId, channel, address === undefined ? undefined : inlineAddress(channel, address));
       return reply.code(204).send(null);
     },
   );

@@ -1,5 +1,6 @@
 import { CarillonError, partialSchema } from '@carillon/contracts';
-import type { TemplateEntry, Templates } from '@carillon/templates';
+import type { TemplateEntry } from '@carillon/templates';
+import type { ApiParts } from './parts.js';
 import {
   idParams,
   listQuerySchema,
@@ -24,22 +25,16 @@ const PARTIAL_REQUEST_MAX_BYTES = 256 * 1024;
 const tags = ['templates'];
 const show = ({ template, version }: TemplateEntry) => ({ ...template, version });
 
-/** What these routes ask of the templates. */
-export type TemplateParts = {
-  readonly templates: Pick<
-    Templates,
-    'register' | 'get' | 'list' | 'remove' | 'preview' | 'registerPartial' | 'partial' | 'listPartials' | 'removePartial'
-  >;
-};
+type Parts = Pick<ApiParts, 'templates'>;
 
 /** Registering templates and partials, looking at them, and taking them out of use. */
-export function templateRoutes(server: Server, parts: TemplateParts): void {
+export function templateRoutes(server: Server, parts: Parts): void {
   definitionRoutes(server, parts);
   previewRoute(server, parts);
   partialRoutes(server, parts);
 }
 
-function definitionRoutes(server: Server, { templates }: TemplateParts): void {
+function definitionRoutes(server: Server, { templates }: Parts): void {
   server.put(
     '/v1/templates/:id',
     {
@@ -82,7 +77,7 @@ function definitionRoutes(server: Server, { templates }: TemplateParts): void {
   );
 }
 
-function previewRoute(server: Server, { templates }: TemplateParts): void {
+function previewRoute(server: Server, { templates }: Parts): void {
   server.post(
     '/v1/templates/:id/preview',
     {
@@ -98,7 +93,7 @@ function previewRoute(server: Server, { templates }: TemplateParts): void {
   );
 }
 
-function partialRoutes(server: Server, { templates }: TemplateParts): void {
+function partialRoutes(server: Server, { templates }: Parts): void {
   server.put(
     '/v1/partials/:id',
     {

@@ -10,7 +10,7 @@ import { runRenderer } from '@carillon/renderer';
 import { CLOSE_DEADLINE, type Config, type ConfigWith, type Deferred, type Log, type Metrics, workerEvents } from '@carillon/service';
 import { createTemplates, type Templates } from '@carillon/templates';
 import { createVault, type Vault } from '@carillon/vault';
-import { channels } from './channels.js';
+import { channels, checkProviders } from './channels.js';
 
 /** Settings after standalone has supplied what an operator did not. */
 export type CompleteConfig = ConfigWith<'redisUrl' | 'apiKeys' | 'jwtSecret' | 'encryptionKeys'>;
@@ -52,6 +52,7 @@ export async function openBase(
   parts: Pick<Base, 'log' | 'metrics' | 'defer' | 'fail'> & { config: Config; dataDir: string; say?: (line: string) => void },
 ): Promise<Base> {
   const { defer, say = () => {} } = parts;
+  checkProviders(parts.config);
   const { config, embedded } = await complete(parts.config, parts.dataDir, defer, say);
   const open = async (temper: 'prompt' | 'patient') => {
     const redis = await createRedis({ url: config.redisUrl, cluster: config.redisCluster }, { prefix: config.redisPrefix, temper });

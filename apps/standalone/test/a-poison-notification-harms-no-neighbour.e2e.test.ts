@@ -10,8 +10,8 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 const later = endings();
 
-/** Small to queue, too long to show: two hundred rows of a kilobyte each. */
-const bomb = { id: 'bomb', title: 'Rows', body: `{{#rows}}${'x'.repeat(1000)}{{/rows}}`, channels: ['in_app' as const] };
+/** Harmless where it is queued, too long where it is rendered, see `swell`: two hundred rows of a kilobyte each. */
+const bomb = { id: 'bomb', title: 'Rows', body: '{{#rows}}x{{/rows}}', channels: ['in_app' as const] };
 const explode = (userId: string) => ({ userId, templateId: 'bomb', data: { rows: Array.from({ length: 200 }, (_, i) => i) } });
 
 async function start() {
@@ -29,12 +29,22 @@ async function start() {
   return { stores, service, version };
 }
 
+/** Changes the stored version behind everybody's back: whoever has not read it yet renders what nobody checked. */
+async function swell({ redis: store }: Stores) {
+  const key = store.keys.template('bomb');
+  const version = await store.command<string>('HGET', key, 'current');
+  const stored = await store.command<string>('HGET', key, `version:${version}`);
+  expect(stored).toContain(bomb.body);
+  await store.command('HSET', key, `version:${version}`, stored.replace(bomb.body, `{{#rows}}${'x'.repeat(1000)}{{/rows}}`));
+}
+
 /** Queues a hundred as one job: 99 good ones of many users, the poison in the middle. */
 async function queueBatch(stores: Stores, poison: ReturnType<typeof explode> | ReturnType<typeof greet>) {
   const innocent = Array.from({ length: 99 }, (_, i) => greet(`user ${i % 10}`, `${i}`));
   // With warm caches the hundred are ready in one tick and leave together.
   await stores.templates.current(poison.templateId);
   await stores.templates.current('hello');
+  await swell(stores);
   const results = await stores.producer.queueNotifications([...innocent.slice(0, 50), poison, ...innocent.slice(50)]);
   const ids = results.map((result) => {
     if (!result.ok) throw result.error;

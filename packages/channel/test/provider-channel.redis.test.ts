@@ -390,7 +390,11 @@ test('when the time is over a provider may still tell what it knows, and is not 
   };
   const silent: Provider = { name: 'silent', kinds: ['email'], send: () => new Promise(() => undefined) };
   const statusesBy = async (by: Provider) => {
-    const results = await channelOf([by]).deliver([itemOf(), itemOf(), itemOf()], { number: 1, signal: AbortSignal.timeout(100) });
+    const results = await channelOf([by]).deliver([itemOf(), itemOf(), itemOf()], {
+      number: 1,
+      fresh: true,
+      signal: AbortSignal.timeout(100),
+    });
     return results.map((result) => (result.ok ? result.status : result.error.code));
   };
   expect(await statusesBy(telling)).toEqual(['sent', 'PROVIDER_OUTCOME_UNKNOWN', 'sent']);

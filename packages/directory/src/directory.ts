@@ -85,9 +85,9 @@ export interface Directory {
   /** Takes a stop back, e.g. when somebody who texted STOP texts START. Answers whether there was one. */
   unsuppress(channel: ChannelName, value: string): Promise<boolean>;
   /** The stop on a user's own address, or on one that came with a request. @throws SUPPRESSION_NOT_FOUND */
-  suppression(userId: string, channel: ChannelName, address?: string): Promise<Suppression>;
+  suppression(userId: string, channel: ChannelName, address?: string | undefined): Promise<Suppression>;
   /** Lifts it. @throws SUPPRESSION_NOT_FOUND */
-  liftSuppression(userId: string, channel: ChannelName, address?: string): Promise<void>;
+  liftSuppression(userId: string, channel: ChannelName, address?: string | undefined): Promise<void>;
 
   /**
    * A token for an unsubscribe link (RFC 8058): sealed, so that it tells nothing and cannot be made elsewhere. It is good as long as the

@@ -26,7 +26,7 @@ export interface Metrics {
   /** `type` is a known type of frame, or `unknown`. */
   frameReceived(type: string): void;
   framesSent(count: number): void;
-  /** `where` is the door: `http`, `socket`. */
+  /** `where` is the door: `http` (API key), `me` (client token), `admin` (signing in), `webhook` (a provider's signature), `socket`. */
   authenticationFailed(where: string, code: string): void;
   /** Has queue lengths read whenever metrics are rendered. A reading that fails or takes over 2 s is left out. Ends by the function returned. */
   watchQueues(read: () => Promise<readonly QueueLength[]>): () => void;
