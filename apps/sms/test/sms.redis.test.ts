@@ -5,7 +5,7 @@ import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
 import { channelStage, createStageQueue, pack } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
-import { type Config, configFromOptions } from '@carillon/service';
+import { type Config, configFromOptions, noLog } from '@carillon/service';
 import { sms } from '@carillon/sms';
 import {
   redirectHosts,
@@ -45,7 +45,7 @@ beforeEach(async () => {
   directory = await createDirectory({ redis, vault });
   const account = { twilioAccountSid: twilio.accountSid, twilioAuthToken: twilio.authToken, twilioFrom: '+15005550006' };
   config = configFromOptions({ ...account, publicUrl: 'https://notify.test' });
-  const worker = await startChannel(sms, { config, redis, vault, deliveries, directory, previewWithoutProvider: false });
+  const worker = await startChannel(sms, { config, redis, vault, deliveries, directory, log: noLog, previewWithoutProvider: false });
   ends.push(() => worker.close(1_000));
 });
 afterEach(async () => {

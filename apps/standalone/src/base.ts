@@ -104,17 +104,12 @@ export async function startWorkers(base: Base): Promise<() => Promise<void>> {
   try {
     started.push(await runRenderer({ ...common, templates }));
     for (const channel of channels)
-      started.push(await startChannel(channel, { ...common, config, publicUrl: publicUrlOf(config), previewWithoutProvider: true }));
+      started.push(await startChannel(channel, { ...common, config, log: base.log, previewWithoutProvider: true }));
     return stop;
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-/** Where the HTTP interface is reached from outside: on a laptop, its own address. */
-export function publicUrlOf({ publicUrl, httpPort }: Config): string {
-  return publicUrl ?? `http://localhost:${httpPort}`;
 }
 
 /** The stages `startWorkers` works on. */

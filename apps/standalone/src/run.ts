@@ -1,9 +1,9 @@
 import { serveApi } from '@carillon/api';
-import { createPreviews, createReceive } from '@carillon/channel';
+import { createPreviews, createReceive, publicUrlOf } from '@carillon/channel';
 import { CarillonError } from '@carillon/contracts';
 import { type Gateway, listen, openGateway } from '@carillon/gateway';
 import { type Config, type PrometheusMetrics, runProcess } from '@carillon/service';
-import { type Base, defaultDataDir, openBase, publicUrlOf, startWorkers } from './base.js';
+import { type Base, defaultDataDir, openBase, startWorkers } from './base.js';
 import { receiversOf } from './channels.js';
 
 type Say = (line: string) => void;

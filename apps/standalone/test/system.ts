@@ -10,7 +10,7 @@ import { createProducer, type Producer } from '@carillon/producer';
 import { openQueueViews, type QueueViews } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { runRenderer } from '@carillon/renderer';
-import { configFromOptions, type Options } from '@carillon/service';
+import { configFromOptions, noLog, type Options } from '@carillon/service';
 import { createTemplates, type Templates } from '@carillon/templates';
 import { type SpawnedProcess, spawnProcess, TestClient, waitFor } from '@carillon/testkit';
 import { createVault, type Vault } from '@carillon/vault';
@@ -178,7 +178,7 @@ export async function runChannelHere({ redisUrl, prefix = 'notification:' }: Pla
   const templates = await createTemplates(redis);
   const parts = { redis, vault, deliveries, directory };
   const renderer = await runRenderer({ ...parts, templates, partitions: 1 });
-  const worker = await startChannel(channel, { ...parts, config: configFromOptions(options), previewWithoutProvider: false });
+  const worker = await startChannel(channel, { ...parts, config: configFromOptions(options), log: noLog, previewWithoutProvider: false });
   return async () => {
     await worker.close(1000);
     await renderer.close(1000);

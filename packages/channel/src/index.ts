@@ -8,5 +8,5 @@ export { Proof } from './proof.js';
 export { CALL_TIMEOUT_MS, type Message, type Provider, type Receipt, type ReceivedEvents, type Receiver, type Sent } from './provider.js';
 export { createProviderChannel, type ProviderChannelOptions, type ProviderEvents } from './provider-channel.js';
 export { createReceive, type ReceiptParts, type Receive } from './receipts.js';
-export { runChannelProcess, type StartParts, startChannel } from './start.js';
+export { publicUrlOf, runChannelProcess, type StartParts, startChannel } from './start.js';
 export { type ChannelEvents, type ChannelWorkerOptions, runChannel } from './worker.js';

@@ -3,7 +3,7 @@ import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
 import type { StageWorker } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
-import { type Config, type Deferred, runProcess, workerEvents } from '@carillon/service';
+import { type Config, type Deferred, type Log, runProcess, workerEvents } from '@carillon/service';
 import { createVault, type Vault } from '@carillon/vault';
 import { allowed, type Whom } from './allow.js';
 import type { Channel } from './channel.js';
@@ -23,8 +23,7 @@ export interface StartParts {
   readonly deliveries: Deliveries;
   readonly directory: Directory;
   readonly events?: ChannelEvents & ProviderEvents;
-  /** Where unsubscribe links lead; the configured address unless told. */
-  readonly publicUrl?: string;
+  readonly log: Pick<Log, 'warn'>;
   /** Keeps messages for preview where no provider is configured, instead of refusing to start. */
   readonly previewWithoutProvider: boolean;
 }
@@ -64,6 +63,11 @@ export async function startChannel(module: ChannelModule, parts: StartParts): Pr
   }
 }
 
+/** Where the HTTP interface is reached from outside; on a laptop, its own address. */
+export function publicUrlOf({ publicUrl, httpPort }: Config): string {
+  return publicUrl ?? `http://localhost:${httpPort}`;
+}
+
 type Closable<T> = T & { close?(): Promise<void> };
 
 /** Closes one after the other, all of them, even if one fails. @throws what the first that failed threw */
@@ -79,7 +83,10 @@ async function closeAll(closes: readonly ((() => Promise<void> | undefined) | un
   if (failures.length > 0) throw failures[0];
 }
 
-function providersOf(module: ChannelModule, { config, previewWithoutProvider }: StartParts): Provider[] {
+function providersOf(
+  module: ChannelModule,
+  { config, previewWithoutProvider }: Pick<StartParts, 'config' | 'previewWithoutProvider'>,
+): Provider[] {
   const providers = module.providers?.(config) ?? [];
   if (providers.length > 0 || previewWithoutProvider || config.delivery === 'sandbox') return providers;
   const message = `the ${module.definition.name} channel has no provider; set ${module.settings}`;
@@ -87,10 +94,12 @@ function providersOf(module: ChannelModule, { config, previewWithoutProvider }: 
 }
 
 function overProviders(module: ChannelModule, providers: readonly Provider[], parts: StartParts): Channel {
-  const { config, redis, vault, directory, events } = parts;
+  const { config, redis, vault, directory, events, log } = parts;
   const { definition } = module;
   const perMs = module.rate?.(config);
   // Standing in for a provider that is not there, or for one that must not be called.
+  if (providers.length > 0 && config.publicUrl === undefined)
+    log.warn('NOTIFICATION_PUBLIC_URL is not set: links in messages lead to this machine', { channel: definition.name });
   const sandbox = previewProvider(
     createPreviews({ redis, vault }),
     providers.length === 0 ? 'preview' : 'sandbox',
@@ -104,7 +113,7 @@ function overProviders(module: ChannelModule, providers: readonly Provider[], pa
     isLive: providers.length === 0 ? () => false : isLive(config),
     directory,
     rate: perMs === undefined ? undefined : createRate(redis, definition.name, perMs),
-    publicUrl: parts.publicUrl ?? config.publicUrl,
+    publicUrl: publicUrlOf(config),
     awaitEcho: module.echoes?.(config) ? definition.awaitEcho : 0,
     calls: module.concurrency,
     ...(events && { events }),
@@ -119,7 +128,9 @@ function isLive(config: Config): (whom: Whom) => boolean {
 /** Runs a process for one channel until it is told to stop; resolves with its exit code. */
 export function runChannelProcess(module: ChannelModule): Promise<number> {
   return runProcess(module.definition.name.replace('_', '-'), { required: ['redisUrl', 'encryptionKeys'] }, async (parts) => {
-    const { config, defer } = parts;
+    const { config, defer, log } = parts;
+    // Before anything is connected: who sets it up hears of all that is wrong at once.
+    if (!module.open) providersOf(module, { config, previewWithoutProvider: false });
     const redis = await openRedis(config, defer);
     const vault = createVault(config.encryptionKeys);
     const worker = await startChannel(module, {
@@ -129,6 +140,7 @@ export function runChannelProcess(module: ChannelModule): Promise<number> {
       deliveries: createDeliveries({ redis, retention: config.retentionStatus }),
       directory: await createDirectory({ redis, vault }),
       events: workerEvents(parts),
+      log,
       previewWithoutProvider: false,
     });
     defer(module.definition.name, () => worker.close(DEADLINE_MS));

@@ -17,7 +17,7 @@ import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
 import { channelStage, createStageQueue, openQueueViews, pack, type StageWorker } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
-import { configFromOptions } from '@carillon/service';
+import { configFromOptions, noLog } from '@carillon/service';
 import { startRedis, type TestRedis, waitFor } from '@carillon/testkit';
 import { createVault, type Vault } from '@carillon/vault';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -354,7 +354,7 @@ test('one rate for all workers of a channel', async () => {
   };
   const config = configFromOptions({});
   for (let i = 0; i < 2; i++) {
-    const worker = await startChannel(module, { config, redis, vault, deliveries, directory, previewWithoutProvider: false });
+    const worker = await startChannel(module, { config, redis, vault, deliveries, directory, log: noLog, previewWithoutProvider: false });
     ends.push(() => worker.close(1000));
   }
   const items = Array.from({ length: 40 }, () => itemOf());
@@ -433,7 +433,7 @@ test('what may not really be sent is kept for preview, sealed', async () => {
   const p = works('p');
   const module: ChannelModule = { definition: emailDefinition, concurrency: 5, providers: () => [p] };
   const config = configFromOptions({ delivery: 'allowlist', deliveryAllow: '*@clinic.example,bob@example.com' });
-  const worker = await startChannel(module, { config, redis, vault, deliveries, directory, previewWithoutProvider: false });
+  const worker = await startChannel(module, { config, redis, vault, deliveries, directory, log: noLog, previewWithoutProvider: false });
   ends.push(() => worker.close(1000));
   const to = (value: string) => itemOf({ to: { kind: 'email', value, inline: true }, content: { subject: 'canary-subject', text: 'x' } });
   const [live, sandboxed] = [to('Ada@Clinic.example'), to('eve@clinic.example.org')];
@@ -454,11 +454,11 @@ test('what may not really be sent is kept for preview, sealed', async () => {
 test('a channel without a provider does not start, unless previews stand in', async () => {
   const module: ChannelModule = { definition: emailDefinition, concurrency: 5, providers: () => [], settings: 'SOME_SETTING' };
   const parts = { config: configFromOptions({}), redis, vault, deliveries, directory };
-  await expect(startChannel(module, { ...parts, previewWithoutProvider: false })).rejects.toMatchObject({
+  await expect(startChannel(module, { ...parts, log: noLog, previewWithoutProvider: false })).rejects.toMatchObject({
     code: 'CONFIGURATION_INVALID',
     message: expect.stringContaining('SOME_SETTING'),
   });
-  const worker = await startChannel(module, { ...parts, previewWithoutProvider: true });
+  const worker = await startChannel(module, { ...parts, log: noLog, previewWithoutProvider: true });
   ends.push(() => worker.close(1000));
   const item = itemOf();
   await queue(item);
@@ -541,7 +541,7 @@ test('word of an unknown outcome is waited for only where it can come', async ()
     providers: () => [lost],
     receivers: () => ({ p: receiver }),
   };
-  const parts = { config: configFromOptions({}), redis, vault, deliveries, directory, previewWithoutProvider: false };
+  const parts = { config: configFromOptions({}), redis, vault, deliveries, directory, log: noLog, previewWithoutProvider: false };
   const silent = await startChannel(module, parts);
   const item = itemOf();
   await queue(item);
@@ -570,7 +570,7 @@ test('what was opened is closed if the start fails, and all of it even if one do
     concurrency: 5,
     providers: () => [closing('first', true), closing('second')],
   };
-  const parts = { config: configFromOptions({}), redis, vault, deliveries, directory, previewWithoutProvider: false };
+  const parts = { config: configFromOptions({}), redis, vault, deliveries, directory, log: noLog, previewWithoutProvider: false };
   const worker = await startChannel(module, parts);
   await expect(worker.close(1000)).rejects.toThrow('does not close');
   expect(closed.splice(0)).toEqual(['first', 'second']);

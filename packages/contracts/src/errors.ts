@@ -24,7 +24,7 @@ export const errorCatalogue = {
   QUEUE_FULL: ['retry-after', 'Redis has no memory left, or too many requests wait in this process; nothing was queued.'],
   REDIS_UNAVAILABLE: ['retry', 'Redis cannot be reached or does not answer.'],
   PROVIDER_UNAVAILABLE: ['retry', 'The provider cannot take the message now; it was not sent.'],
-  PROVIDER_LIMITED: ['retry-after', 'The provider asks for a pause; the message was not sent.'],
+  PROVIDER_LIMITED: ['retry-after', 'The provider, or one mailbox or device behind it, asks for a pause; the message was not sent.'],
   PROVIDER_REFUSED: ['never', 'The provider refuses this message; it was not sent.'],
   PROVIDER_MISCONFIGURED: ['retry-after', 'The provider refuses our credentials or settings; it is paused and the message was not sent.'],
   PROVIDER_OUTCOME_UNKNOWN: ['retry', 'The message was handed over and no answer came; it may have been sent.'],

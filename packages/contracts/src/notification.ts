@@ -54,7 +54,8 @@ export const templateIdSchema = z
   .regex(/^[A-Za-z0-9._-]+$/, 'may hold letters, digits, dot, dash and underscore');
 export const prioritySchema = z.enum(['low', 'normal', 'high', 'urgent']);
 export const channelSchema = z.enum(channelNames as [ChannelName, ...ChannelName[]]);
-export const categorySchema = line(64);
+/** A category. Not `__proto__`, which no JSON parser of ours takes as a field of preferences. */
+export const categorySchema = line(64).refine((name) => name !== '__proto__', 'must not be __proto__');
 /** An idempotency key. */
 export const idempotencyKeySchema = line(255);
 /** A cancellation key. */

@@ -146,7 +146,9 @@ function markOf(redis: Redis, { id, provider, eventId }: Pick<ReceivedStep, 'id'
 
 async function receive(redis: Redis, steps: readonly ReceivedStep[]): Promise<Outcome<boolean>[]> {
   const calls = steps.map((step): Call => {
-    const { id, channel, address, eventId, at, status, engagement, knownFor = RECEIPT_WINDOW_MS, ...rest } = step;
+    const { id, channel, address, eventId, at, engagement, knownFor = RECEIPT_WINDOW_MS, ...rest } = step;
+    // What a provider took and could not deliver after all went back, whatever it is called: `failed` would say that it was never out.
+    const status = step.status === 'failed' ? 'bounced' : step.status;
     const what = status ?? engagement;
     const line = what === undefined ? '' : stepLine({ channel, address }, what, { at, attempts: 0, ...rest });
     // The first opening is told; an image proxy may fetch its pixel a thousand times.

@@ -372,6 +372,13 @@ test('receipts move forward only, count once, and change nothing of what is not 
   });
 });
 
+test('what a provider took and then dropped counts as bounced, not as sent', async () => {
+  const id = await made({ channels: ['email'] });
+  await deliveries.settle([{ ...email(id), status: 'sent', attempts: 1, provider: 'sendgrid' }]);
+  await deliveries.receive([{ ...email(id), eventId: 'd', at: 5, provider: 'sendgrid', status: 'failed', reason: 'PROVIDER_REFUSED' }]);
+  expect(await deliveries.get(id)).toMatchObject({ status: 'failed', deliveries: [{ status: 'bounced', reason: 'PROVIDER_REFUSED' }] });
+});
+
 test('what is still open after a while is listed, the rest forgotten', async () => {
   const past = Date.now() - 3_600_000;
   const open = await made({ createdAt: past });

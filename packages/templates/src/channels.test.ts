@@ -138,7 +138,7 @@ describe('the url of a push', () => {
 describe('locales', () => {
   const compiled = compile({
     ...BASE,
-    email: { subject: 'Subject', html: '<p>English</p>' },
+    email: { html: '<p>English</p>' },
     locales: {
       de: { title: 'Titel', body: 'Text {{a}}', email: { html: '<p>Deutsch</p>' } },
       'de-AT': { title: 'Titel AT' },
@@ -152,10 +152,10 @@ describe('locales', () => {
     ['de-at-1996', 'Titel AT'],
     ['de-CH', 'Titel'],
     ['de', 'Titel'],
-    ['en-GB', 'Subject'],
-    ['d', 'Subject'],
-    ['not a locale', 'Subject'],
-    [undefined, 'Subject'],
+    ['en-GB', 'Title'],
+    ['d', 'Title'],
+    ['not a locale', 'Title'],
+    [undefined, 'Title'],
   ])('%s reads %s', (locale, expected) => {
     expect(subject(locale)).toBe(expected);
   });
@@ -170,8 +170,7 @@ describe('locales', () => {
     const html = '<p>English</p>';
     const { render } = compile({
       ...BASE,
-      push: { url: '/visits' },
-      email: { subject: 'Subject', text: 'English', html },
+      email: { html },
       locales: {
         de: { title: 'Titel', body: 'Deutsch' },
         fr: { email: { text: 'Français' } },
@@ -182,12 +181,33 @@ describe('locales', () => {
     });
     const content = (locale: string) => render(email, {}, { locale }).content;
     expect(content('de')).toEqual({ subject: 'Titel', text: 'Deutsch' });
-    expect(content('fr')).toEqual({ subject: 'Subject', text: 'Français' });
-    expect(content('it')).toEqual({ subject: 'Titolo', text: 'English', html });
-    expect(content('nl')).toEqual({ subject: 'Subject', text: 'Nederlands', html: '<p>Nederlands</p>' });
-    expect(content('nl-BE')).toEqual({ subject: 'Subject', text: 'Vlaams' });
-    expect(content('en')).toEqual({ subject: 'Subject', text: 'English', html });
-    expect(render(push, {}, { locale: 'de' }).content).toEqual({ title: 'Titel', body: 'Deutsch', url: '/visits' });
+    expect(content('fr')).toEqual({ subject: 'Title', text: 'Français' });
+    expect(content('it')).toEqual({ subject: 'Titolo', text: 'Body', html });
+    expect(content('nl')).toEqual({ subject: 'Title', text: 'Nederlands', html: '<p>Nederlands</p>' });
+    expect(content('nl-BE')).toEqual({ subject: 'Title', text: 'Vlaams' });
+    expect(content('en')).toEqual({ subject: 'Title', text: 'Body', html });
+  });
+
+  test('what a channel says by itself is never replaced by the text it keeps away, in whatever language', () => {
+    const { render } = compile({
+      ...BASE,
+      body: 'Your diagnosis is in.',
+      email: { subject: 'A message', text: 'Sign in.' },
+      push: { title: 'A message', body: 'Open the app.' },
+      sms: { text: 'Sign in.' },
+      locales: {
+        de: { title: 'Diagnose', body: 'Ihre Diagnose ist da.' },
+        'de-AT': { push: { title: 'Eine Nachricht', body: 'Öffnen Sie die App.' } },
+      },
+    });
+    const shown = [email, push, sms].map((channel) => render(channel, {}, { locale: 'de' }).content);
+    expect(shown).toEqual([
+      { subject: 'A message', text: 'Sign in.' },
+      { title: 'A message', body: 'Open the app.' },
+      { text: 'Sign in.' },
+    ]);
+    expect(render(push, {}, { locale: 'de-AT' }).content).toEqual({ title: 'Eine Nachricht', body: 'Öffnen Sie die App.' });
+    expect(render(channelDefinition('in_app'), {}, { locale: 'de' }).content.body).toBe('Ihre Diagnose ist da.');
   });
 
   test('any of them may be rendered, so all of their tags are needed', () => {

@@ -2,7 +2,7 @@ import { CarillonError, type Json, notificationRequestSchema } from '@carillon/c
 import { isLinkStart, textFault } from './fields.js';
 import type { Source } from './source.js';
 import { isTag, type Token } from './tokens.js';
-import { lookUp, MAX_RENDERED, type Meaning, shown, write } from './writer.js';
+import { lengthOf, lookUp, MAX_RENDERED, type Meaning, write } from './writer.js';
 
 /** Characters a one-line field may have once rendered: more is cut by every mail client and lock screen, and bloats every frame. */
 const MAX_LINE = 1000;
@@ -47,7 +47,7 @@ export class Walk {
         throw new CarillonError('TEMPLATE_DATA_MISSING', { field, message: `${field}: is needed by the template` });
       if (type === 'name') {
         checkValue(source, token, value, field);
-        this.#length += shown(value, source.format === 'html').length;
+        this.#length += lengthOf(value, source.format === 'html');
       } else if (type === '#') this.#section(source, token[4] ?? NONE, scope, value, path, field);
       else if (!value || (Array.isArray(value) && value.length === 0)) this.#walk(source, token[4] ?? NONE, scope, item, path);
     }

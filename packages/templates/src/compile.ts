@@ -103,12 +103,11 @@ function planner(template: Template, standard: Words, variants: ReadonlyMap<stri
 
 function makePlan(template: Template, { name: channel, content, options: names }: ChannelDefinition, words: Words[]): Plan {
   const found = Object.entries(content).flatMap(([name, field]) => {
-    // The right language goes before the right length: a variant's title before another language's subject.
-    for (const [distance, of] of words.entries()) {
-      const source = of.get(`${channel}.${name}`) ?? (field.base && of.get(field.base));
-      if (source) return [{ name, field, source, distance }];
-    }
-    return [];
+    // What is said on this channel goes before what is said in this language: a channel's own words may be there to keep the others off a lock screen.
+    const own = words.findIndex((of) => of.has(`${channel}.${name}`));
+    const distance = own >= 0 || field.base === undefined ? own : words.findIndex((of) => of.has(field.base as string));
+    const source = words[distance]?.get(own >= 0 ? `${channel}.${name}` : (field.base as string));
+    return source ? [{ name, field, source, distance }] : [];
   });
   const body = found.find(({ field }) => field.base === 'body');
   // A message in one language is right without HTML, and wrong with that of another.

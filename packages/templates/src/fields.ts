@@ -3,7 +3,7 @@ import { type Face, format } from './formats.js';
 import { LINE_BREAKING, type Source } from './source.js';
 import type { Reader } from './templates.js';
 import { invalid, isTag, type Token } from './tokens.js';
-import { type Meaning, shown } from './writer.js';
+import { lengthOf, type Meaning } from './writer.js';
 
 const TIME = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 /** The end of what a Date can be, ms. */
@@ -12,6 +12,9 @@ const FACES: readonly Face[] = ['date', 'time', 'zone'];
 
 /** Characters a time has at most, in any language and zone, once escaped. */
 const LONGEST_TIME = 256;
+/** The same for a number below 10^21 and for any: 309 digits, which some languages write in two code units, and separators. */
+const LONGEST_NUMBER = 128;
+const LONGEST_HUGE_NUMBER = 1280;
 
 /** The declared fields of a template. */
 export interface Fields {
@@ -91,8 +94,8 @@ function measureTag({ name, type }: Tag, html: boolean, data: Record<string, Jso
   const value = given(data, name);
   if (value === undefined) return 0;
   if (type === 'datetime') return LONGEST_TIME;
-  // Another language may have digits of two code units, and more separators.
-  return type === 'number' ? 3 * format('number', Number(value)).length : shown(value, html).length;
+  if (type === 'number') return Math.abs(Number(value)) < 1e21 ? LONGEST_NUMBER : LONGEST_HUGE_NUMBER;
+  return lengthOf(value, html);
 }
 
 /** What a section over a field asks for. The beginning of the epoch is a time like any other. */

@@ -33,7 +33,8 @@ export interface CompiledTemplate {
    */
   check(data: Record<string, Json>): void;
   /**
-   * Renders what a channel shows. Made for data that was checked. What a language leaves out is said as in the next more general one, but HTML
+   * Renders what a channel shows. Made for data that was checked. What a channel says by itself, in whatever language of the reader's,
+   * goes before title and body. What a language leaves out is said as in the next more general one, but HTML
    * is left out rather than shown beside a text in a language closer to the reader's: a variant with a `text` or `body` of its own has HTML only
    * if it has its own.
    *

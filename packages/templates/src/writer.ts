@@ -79,8 +79,13 @@ function own(object: unknown, name: string): unknown {
     : undefined;
 }
 
+/** Characters a value has at most where it is shown. */
+export function lengthOf(value: unknown, html: boolean): number {
+  return html ? shown(value, html).length : String(value).length;
+}
+
 /** A value as it is shown. */
-export function shown(value: unknown, html: boolean): string {
+function shown(value: unknown, html: boolean): string {
   const text = String(value).replace(INVISIBLE, '');
   return html ? Mustache.escape(text) : text;
 }
