@@ -22,7 +22,7 @@ export interface Channel {
   readonly awaitEcho?: number;
   /** Decides before anything is claimed whether items can go out now; undefined lets one go. What it throws counts for all items. */
   admit?(items: readonly ChannelItem[], attempt: Attempt): Promise<(Delivered | undefined)[]>;
-  /** Runs a try when it is its turn, where no more than so many may be under way; at once if absent. */
+  /** Runs a try, from its claim until it is settled, when it is its turn, where no more than so many may be under way; at once if absent. */
   turn?<T>(run: () => Promise<T>): Promise<T>;
   /** Decides, while they are being claimed, whether items may go out at all; undefined lets one go. What it throws counts for all items. */
   permit?(items: readonly ChannelItem[]): Promise<(Delivered | undefined)[]>;

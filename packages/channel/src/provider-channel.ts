@@ -45,8 +45,6 @@ export interface ProviderChannelOptions {
   readonly events?: ProviderEvents;
 }
 
-/** Claimed for each call under way: a few, so that a call follows upon a call. What is claimed can no longer be canceled, so no more. */
-const CLAIMED_AHEAD = 0.1;
 /** How long a provider whose time is over may take to tell what it knows, ms: one lost answer is no reason to forget the others of its call. */
 const GRACE_MS = 500;
 /** Characters of a tag: 132 bits of base64url, and within the 32 that Web Push allows a topic. */
@@ -82,9 +80,7 @@ function guard(provider: Provider): (to: Address) => Guarded {
  */
 export function createProviderChannel(options: ProviderChannelOptions): Channel {
   const { definition, directory, rate, isLive } = options;
-  const { calls = Number.POSITIVE_INFINITY } = options;
-  const limit = pLimit(calls);
-  const turn = pLimit(calls + (calls === Number.POSITIVE_INFINITY ? 0 : Math.floor(calls * CLAIMED_AHEAD)));
+  const limit = pLimit(options.calls ?? Number.POSITIVE_INFINITY);
   const guarded = options.providers.map((provider) => ({ kinds: provider.kinds, of: guard(provider) }));
   const sandbox = [{ provider: options.sandbox, breaker: new Breaker() }];
   const candidates = (item: ChannelItem): readonly Guarded[] => {
@@ -96,7 +92,7 @@ export function createProviderChannel(options: ProviderChannelOptions): Channel 
   return {
     definition,
     awaitEcho: options.awaitEcho,
-    turn,
+    turn: limit,
 
     async admit(items, attempt) {
       const results = items.map((item): Delivered | undefined => {
@@ -127,7 +123,7 @@ export function createProviderChannel(options: ProviderChannelOptions): Channel 
       const results = new Array<Carried | undefined>(items.length).fill(undefined);
       for (const { able, positions } of byCandidates(items, candidates)) {
         const messages = positions.map((i) => messageOf(items[i] as ChannelItem, options));
-        const carried = await limit(carry, able, messages, attempt, options.events);
+        const carried = await carry(able, messages, attempt, options.events);
         for (const [k, result] of carried.entries()) results[positions[k] as number] = result;
       }
       return Promise.all(results.map((result, i) => settled(result as Carried, items[i] as ChannelItem, options)));

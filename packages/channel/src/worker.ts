@@ -37,25 +37,25 @@ export function runChannel({ channel, deliveries, events = {}, ...options }: Cha
       if (channel.admit) fill(still(), await channel.admit(items, attempt));
       const admitted = still();
       const by = randomUUID().slice(0, 8);
-      let claimed: number[] = [];
-      // A turn is waited for before anything is claimed: what waits can still be canceled.
-      await turn(channel, async () => {
+      // A turn is waited for before anything is claimed, and lasts until it is settled: what waits can still be canceled, and a process that dies leaves no
+      // more claims behind than it may call at once.
+      return turn(channel, async () => {
         // Together, for it saves a round trip: what may not go out is settled as any other claim.
         const [permits, claims] = await Promise.all([permit(channel, at(admitted)), ledger.begin(at(admitted), attempt, by)]);
         fill(admitted, claims);
-        claimed = still();
+        const claimed = still();
         for (const [k, i] of admitted.entries()) results[i] ??= permits[k];
         const permitted = still();
         if (permitted.length > 0) fill(permitted, await deliver(channel, at(permitted), attempt));
+        return ledger.settle(items, results as Result[], new Set(claimed), attempt, by);
       });
-      return ledger.settle(items, results as Result[], new Set(claimed), attempt, by);
     },
     giveUp: (items, error, attempts) => ledger.giveUp(items, error, attempts),
   });
 }
 
 /** Runs what calls a provider when it is its turn. */
-function turn(channel: Channel, run: () => Promise<void>): Promise<void> {
+function turn<T>(channel: Channel, run: () => Promise<T>): Promise<T> {
   return channel.turn ? channel.turn(run) : run();
 }
 
