@@ -95,6 +95,7 @@ export const recordSchema = z.object({
       provider: z.string().nullable(),
       providerMessageId: z.string().nullable(),
       resent: z.boolean().describe('sent again although an earlier try may have been sent'),
+      at: time.describe('when it took its last step; ms since the epoch'),
       times: z.partialRecord(z.enum(deliveryStatuses), time),
       engagement: z.partialRecord(z.enum(['opened', 'clicked', 'complained', 'unsubscribed']), time),
     }),

@@ -74,9 +74,7 @@ interface Suspect {
 /** Open deliveries without a step since then; what is left unknown to a person is none. */
 function suspectsOf({ id, deliveries }: NotificationRecord, since: number): Suspect[] {
   return deliveries
-    .filter(
-      ({ status, reason, times }) => OPEN.includes(status) && reason !== 'OUTCOME_UNKNOWN' && Math.max(...Object.values(times)) <= since,
-    )
+    .filter(({ status, reason, at }) => OPEN.includes(status) && reason !== 'OUTCOME_UNKNOWN' && at <= since)
     .map((delivery) => ({ id, delivery }));
 }
 

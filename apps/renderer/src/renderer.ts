@@ -8,7 +8,7 @@ import {
   type RenderItem,
   toCarillonError,
 } from '@carillon/contracts';
-import { type Begun, type Deliveries, HOUSE, type Settlement } from '@carillon/deliveries';
+import { type Begun, type Deliveries, type DeliveryRef, HOUSE, type Settlement } from '@carillon/deliveries';
 import type { Directory, Recipient } from '@carillon/directory';
 import {
   channelStage,
@@ -108,7 +108,11 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
       const failed: Settlement[] = [];
       for (const { id } of items) {
         // What a worker is at by now is the worker's to settle.
-        for (const ref of await recordedDeliveries(deliveries, id)) failed.push({ ...ref, status: 'failed', attempts, reason: error.code });
+        for (const ref of await recordedDeliveries(deliveries, id)) {
+          // What cannot be rendered was never handed on, so the claim is still the renderer's own.
+          const by = isOwnFault(error) && isDirect(channelDefinition(ref.channel)) ? HOUSE : undefined;
+          failed.push({ ...ref, status: 'failed', attempts, reason: error.code, by });
+        }
       }
       await settle(failed);
     },
@@ -141,15 +145,17 @@ async function claim(deliveries: Deliveries, items: readonly RenderItem[]): Prom
   return new Map(claims.map(({ id, channel }, k) => [`${id} ${channel}`, begun[k] as Outcome<Begun>]));
 }
 
+/** Whether items failed for what they are, before anything of them was handed on. */
+const isOwnFault = ({ code, verdict }: CarillonError) => verdict === 'never' && code !== 'JOB_CRASHED_WORKER';
+
 /** The deliveries of a notification; none once its record is gone. */
-async function recordedDeliveries(deliveries: Deliveries, id: string): Promise<Pick<Settlement, 'id' | 'channel' | 'address' | 'by'>[]> {
+async function recordedDeliveries(deliveries: Deliveries, id: string): Promise<DeliveryRef[]> {
   try {
     const record = await deliveries.get(id);
     return record.deliveries.map(({ channel, address }) => ({
       id,
       channel,
       address: address ?? undefined,
-      ...(isDirect(channelDefinition(channel)) && { by: HOUSE }),
     }));
   } catch (error) {
     if (toCarillonError(error).code === 'NOTIFICATION_NOT_FOUND') return [];

@@ -46,7 +46,9 @@ export class Ledger {
   async begin(items: readonly ChannelItem[], attempt: Attempt, by: string): Promise<(Result | undefined)[]> {
     // Claimed by the renderer, and open until this channel is done with it.
     if (attempt.fresh && items.every(({ claimed }) => claimed)) return items.map(() => undefined);
-    const outcomes = await this.#deliveries.begin(items.map((item) => this.#claimOf(item, attempt.number, by, 'refuse')));
+    const outcomes = await this.#deliveries.begin(
+      items.map((item) => this.#claimOf(item, attempt.number, by, attempt.redriven ? 'redriven' : 'refuse')),
+    );
     return Promise.all(
       outcomes.map((outcome, i) => {
         if (!outcome.ok) return outcome;
@@ -104,6 +106,8 @@ export class Ledger {
     if (this.#policyOf(item) === 'hold' || open.resent) return { ok: false, error: new CarillonError('OUTCOME_UNKNOWN') };
     const [again] = await this.#deliveries.begin([this.#claimOf(item, attempt.number, by, 'resend')]);
     if (!again?.ok) return again;
+    // Somebody else was faster, and is at it.
+    if (again.value.state === 'open') return awaited(Math.max(0, again.value.until - now));
     return again.value.state === 'go' ? undefined : 'ended';
   }
 
@@ -151,8 +155,8 @@ export class Ledger {
     };
   }
 
-  #claimOf(item: ChannelItem, attempts: number, by: string, open: 'refuse' | 'resend'): Claim {
-    const mode = this.#isDirect ? 'ours' : this.#repeats(item) ? 'resend' : open;
+  #claimOf(item: ChannelItem, attempts: number, by: string, open: Claim['open']): Claim {
+    const mode = this.#isDirect ? 'ours' : this.#repeats(item) ? 'repeat' : open;
     return { ...this.#refOf(item), attempts, by: this.#owner(by), lease: LEASE_MS, open: mode };
   }
 

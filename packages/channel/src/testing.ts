@@ -20,7 +20,7 @@ export interface ConformanceCase {
 
 /** What makes a channel: a suite over `deliver`, to be run with whatever test runner. `make` gives a fresh or a shared channel. */
 export function channelConformance(make: () => Promise<ChannelUnderTest>): ConformanceCase[] {
-  const attempt = { number: 1, fresh: true, signal: never };
+  const attempt = { number: 1, fresh: true, redriven: false, signal: never };
   const item = (channel: Channel, userId = `user ${randomUUID()}|x`): ChannelItem => ({
     id: randomUUID(),
     userId,

@@ -43,7 +43,8 @@ export function runChannel({ channel, deliveries, events = {}, ...options }: Cha
         // Together, for it saves a round trip: what may not go out is settled as any other claim.
         const [permits, claims] = await Promise.all([permit(channel, at(admitted)), ledger.begin(at(admitted), attempt, by)]);
         fill(admitted, claims);
-        const claimed = still();
+        // Also where it is not known whether they were claimed.
+        const claimed = admitted.filter((i) => results[i] === undefined || isUnanswered(results[i]));
         for (const [k, i] of admitted.entries()) results[i] ??= permits[k];
         const permitted = still();
         if (permitted.length > 0) fill(permitted, await deliver(channel, at(permitted), attempt));
@@ -52,6 +53,11 @@ export function runChannel({ channel, deliveries, events = {}, ...options }: Cha
     },
     giveUp: (items, error, attempts) => ledger.giveUp(items, error, attempts),
   });
+}
+
+/** A claim whose answer did not come. */
+function isUnanswered(result: Result | undefined): boolean {
+  return result !== undefined && result !== 'ended' && !result.ok && !result.error.code.startsWith('OUTCOME_');
 }
 
 /** Runs what calls a provider when it is its turn. */

@@ -275,7 +275,7 @@ test('an address that cannot be taken out of use for now troubles nobody else of
     directory: away,
     awaitEcho: 0,
   });
-  const results = await channel.deliver(items, { number: 1, fresh: true, signal: new AbortController().signal });
+  const results = await channel.deliver(items, { number: 1, fresh: true, redriven: false, signal: new AbortController().signal });
   expect(results.map((result) => (result.ok ? result.status : result.error.code))).toEqual(['sent', 'REDIS_UNAVAILABLE', 'sent']);
 });
 
@@ -393,6 +393,7 @@ test('when the time is over a provider may still tell what it knows, and is not 
     const results = await channelOf([by]).deliver([itemOf(), itemOf(), itemOf()], {
       number: 1,
       fresh: true,
+      redriven: false,
       signal: AbortSignal.timeout(100),
     });
     return results.map((result) => (result.ok ? result.status : result.error.code));
@@ -502,7 +503,7 @@ test('one mailbox that takes nothing for now stops nobody else, however often it
   const limited: Sent = { ok: false, error: new CarillonError('PROVIDER_LIMITED', { field: 'to', retryAfter: 60_000 }) };
   const p = provider('p', (ref) => (ref === full.id ? limited : ok));
   const channel = channelOf([p]);
-  const attempt = { number: 1, fresh: true, signal: new AbortController().signal };
+  const attempt = { number: 1, fresh: true, redriven: false, signal: new AbortController().signal };
   for (let i = 0; i < 10; i++) {
     expect(await channel.deliver([full], attempt)).toMatchObject([{ ok: false, error: { code: 'PROVIDER_LIMITED', retryAfter: 60_000 } }]);
     expect(await channel.deliver([itemOf()], attempt)).toMatchObject([{ ok: true, status: 'sent' }]);
@@ -516,7 +517,7 @@ test('why an address is stopped is the provider’s to say, and `invalid` unless
     error: new CarillonError('ADDRESS_UNREACHABLE'),
     ...(suppress && { suppress }),
   });
-  const attempt = { number: 1, fresh: true, signal: new AbortController().signal };
+  const attempt = { number: 1, fresh: true, redriven: false, signal: new AbortController().signal };
   for (const [userId, suppress, reason] of [
     ['ann', undefined, 'invalid'],
     ['bob', 'unsubscribed', 'unsubscribed'],

@@ -1,5 +1,6 @@
 -- KEYS per delivery: record. ARGV: number; per delivery: `<channel>[/<address>]`, `<channel>`, the claim's JSON without its last brace, whose claim it
--- is, and what to do where an earlier one is open: 'refuse', 'resend' or 'ours' (go ahead and note nothing).
+-- is, and what to do where an earlier one is open: 'refuse'; 'redriven', the same, but for what was left to a person; 'resend' once its time is over;
+-- 'repeat' at once; or 'ours' (go ahead and note nothing).
 -- Answers per delivery: 'go', 'again' (it may have been sent before), 'ended <status>', or 'open <status> <1 if sent again before> <its JSON>'.
 local answers = {}
 for i = 1, tonumber(ARGV[1]) do
@@ -13,7 +14,7 @@ for i = 1, tonumber(ARGV[1]) do
   -- The answer to this very claim was lost, and it was asked for once more.
   elseif s.claim == ARGV[at + 3] and s.last == 'sending' then answers[i] = string.find(s.json, '"resent":true', 1, true) and 'again' or 'go'
   elseif s.claim and mode == 'ours' then answers[i] = 'go'
-  elseif s.claim and mode == 'refuse' then answers[i] = 'open ' .. s.last .. ' ' .. (s.resent and 1 or 0) .. ' ' .. s.json
+  elseif (s.claim and (mode == 'refuse' or mode == 'redriven' or (mode == 'resend' and s.live))) or (s.left and (mode == 'refuse' or mode == 'resend')) then answers[i] = 'open ' .. s.last .. ' ' .. (s.resent and 1 or 0) .. ' ' .. s.json
   else
     local again = s.claim ~= nil or s.doubt
     redis.call('APPEND', KEYS[i], '\n' .. name .. ':sending ' .. ARGV[at + 2] .. (again and ',"resent":true}' or '}'))

@@ -67,7 +67,9 @@ export interface Delivery {
   readonly providerMessageId: string | null;
   /** Whether it was sent again although an earlier try may have been sent. */
   readonly resent: boolean;
-  /** When it reached each status it has had, ms since the epoch. */
+  /** When it took its last step, ms since the epoch. */
+  readonly at: number;
+  /** When it first reached each status it has had, ms since the epoch. */
   readonly times: Partial<Record<DeliveryStatus, number>>;
   /** When the recipient first did what the provider tells of; ms since the epoch. */
   readonly engagement: Partial<Record<Engagement, number>>;
@@ -98,10 +100,11 @@ export interface Attempt extends DeliveryRef {
   /** ms after which a claim that was not settled counts as abandoned. */
   readonly lease: number;
   /**
-   * What to do where an earlier claim is open: `refuse`; `resend`, go ahead though it may have been sent; `ours`, go ahead, for the claim was made
-   * for this very try, or a repeat shows nothing twice.
+   * What to do where an earlier claim is open, or an outcome is left to a person: `refuse`; `redriven`, a person has decided; `resend`, go ahead once the
+   * claim's time is over; `repeat`, go ahead at once, for a repeat replaces what is shown; `ours`, go ahead and note nothing, for the claim was made for
+   * this very try.
    */
-  readonly open: 'refuse' | 'resend' | 'ours';
+  readonly open: 'refuse' | 'redriven' | 'resend' | 'repeat' | 'ours';
 }
 
 /** Whether the worker may go ahead. */

@@ -105,9 +105,9 @@ function toDelivery(name: string, channel: ChannelName, createdAt: number, lines
     resent ||= step.resent === true;
     if (goesOn(status, line.what)) [status, last] = [line.what, OPEN.includes(line.what) ? step : toLast(step, last)];
   }
-  const { attempts, reason = null, provider = null, providerMessageId = null } = last;
+  const { at, attempts, reason = null, provider = null, providerMessageId = null } = last;
   const address = name === channel ? null : name.slice(channel.length + 1);
-  return { channel, address, status, reason, attempts, provider, providerMessageId, resent, times, engagement };
+  return { channel, address, status, reason, attempts, provider, providerMessageId, resent, at, times, engagement };
 }
 
 /** Whether a step moves a delivery on. What failed is open again once somebody tries it again; what ended otherwise moves further only. */

@@ -64,6 +64,7 @@ test('is there as soon as it is created, pending on every channel', async () => 
       provider: null,
       providerMessageId: null,
       resent: false,
+      at: made.createdAt,
       times: { pending: made.createdAt },
       engagement: {},
     })),
@@ -83,7 +84,16 @@ test('keeps reason, attempts, provider and the time of each step', async () => {
   await deliveries.create([made]);
   await deliveries.settle([{ id: made.id, channel: 'email', status: 'sending', attempts: 1 }]);
   await deliveries.settle([
-    { id: made.id, channel: 'email', status: 'failed', attempts: 3, reason: 'RENDER_FAILED', provider: 'p', providerMessageId: 'm' },
+    {
+      id: made.id,
+      channel: 'email',
+      status: 'failed',
+      attempts: 3,
+      reason: 'RENDER_FAILED',
+      provider: 'p',
+      providerMessageId: 'm',
+      by: ANYBODY,
+    },
   ]);
   const { deliveries: list, status } = await deliveries.get(made.id);
   expect(list[1]).toMatchObject({ status: 'failed', attempts: 3, reason: 'RENDER_FAILED', provider: 'p', providerMessageId: 'm' });
@@ -179,11 +189,11 @@ test('what was settled sends nothing again; what failed, or was surely not sent,
 
 test('an open claim is told with its times, and is passed only by who sends again, flagged', async () => {
   const id = await made();
-  await begin(email(id), { attempts: 2, lease: 5000 });
+  await begin(email(id), { attempts: 2, lease: 5000, by: 'me' });
   const open = await begin(email(id), { attempts: 3 });
   expect(open).toEqual({ state: 'open', at: expect.any(Number), until: expect.any(Number), attempts: 2, noted: false, resent: false });
   if (open.state === 'open') expect(open.until - open.at).toBe(5000);
-  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 2, reason: 'PROVIDER_OUTCOME_UNKNOWN' }]);
+  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 2, reason: 'PROVIDER_OUTCOME_UNKNOWN', by: 'me' }]);
   expect(await begin(email(id))).toMatchObject({ state: 'open', noted: true });
   expect(await begin(email(id), { open: 'resend', attempts: 3 })).toEqual({ state: 'go', resent: true });
   await deliveries.settle([{ ...email(id), status: 'sent', attempts: 3 }]);
@@ -200,12 +210,14 @@ test('a claim of one’s own is gone ahead with, and noted once', async () => {
   expect(await begin(inApp, { open: 'ours' })).toEqual({ state: 'ended', status: 'delivered' });
 });
 
-test('an outcome left unknown is sent again when a person has it tried, flagged', async () => {
+test('an outcome left unknown is sent again only when a person has it tried, flagged', async () => {
   const id = await made();
   await begin(email(id));
-  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN' }]);
+  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN', by: ANYBODY }]);
   expect((await deliveries.get(id)).deliveries[1]).toMatchObject({ status: 'unknown', reason: 'OUTCOME_UNKNOWN' });
-  expect(await begin(email(id))).toEqual({ state: 'go', resent: true });
+  for (const open of ['refuse', 'resend'] as const) expect(await begin(email(id), { open })).toMatchObject({ state: 'open', noted: true });
+  expect(await begin(email(id), { open: 'redriven' })).toEqual({ state: 'go', resent: true });
+  expect(await begin(email(id), { open: 'redriven' })).toMatchObject({ state: 'open', noted: false });
 });
 
 test('a channel with several addresses has a delivery for each', async () => {
@@ -257,12 +269,53 @@ test('the same claim asked for again, since its answer was lost, is the same cla
   expect((await redis.command<string>('GET', redis.keys.delivery(id))).match(/email:sending/g)).toHaveLength(1);
 });
 
-test('a doubt is not forgotten: what was once perhaps sent is flagged when it is sent later', async () => {
+test('a doubt is not forgotten: it is not taken back, is flagged when it is sent later, and no cancellation promises anything', async () => {
   const id = await made();
   await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN' }]);
-  await deliveries.settle([{ ...email(id), status: 'held', attempts: 1, reason: 'provider_down' }]);
-  expect(await begin(email(id))).toEqual({ state: 'go', resent: true });
+  for (const status of ['held', 'skipped', 'failed', 'pending'] as const) {
+    expect(await deliveries.settle([{ ...email(id), status, attempts: 1 }])).toEqual([{ ok: true, value: 'refused' }]);
+  }
+  expect(await begin(email(id), { open: 'redriven', by: 'me' })).toEqual({ state: 'go', resent: true });
   expect(await begin(email(id))).toMatchObject({ state: 'open', resent: true });
+  await deliveries.settle([{ ...email(id), status: 'pending', attempts: 2, reason: 'PROVIDER_UNAVAILABLE', by: 'me' }]);
+  expect((await deliveries.cancel(id)).find(({ channel }) => channel === 'email')).toMatchObject({ canceled: false });
+  expect(await begin(email(id))).toEqual({ state: 'ended', status: 'canceled' });
+});
+
+test('a try that is given back leaves the doubt before it, and does not lengthen the record', async () => {
+  const id = await made({ channels: ['email'] });
+  await begin(email(id), { by: 'dead', lease: -1 });
+  await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'PROVIDER_OUTCOME_UNKNOWN' }]);
+  for (let i = 0; i < 20; i++) {
+    const by = `worker-${i}`;
+    expect(await begin(email(id), { open: 'repeat', by })).toEqual({ state: 'go', resent: true });
+    expect(await deliveries.settle([{ ...email(id), status: 'held', attempts: 1, reason: 'provider_down', by }])).toEqual([
+      { ok: true, value: 'known' },
+    ]);
+  }
+  expect(await begin(email(id))).toMatchObject({ state: 'open' });
+  expect(await redis.command('STRLEN', redis.keys.delivery(id))).toBeLessThan(600);
+});
+
+test('a claim that is not over is not taken over by who sends again, nor called unknown by others', async () => {
+  const id = await made();
+  await begin(email(id), { by: 'me' });
+  expect(await begin(email(id), { open: 'resend' })).toMatchObject({ state: 'open' });
+  expect(await deliveries.settle([{ ...email(id), status: 'unknown', attempts: 1, reason: 'OUTCOME_UNKNOWN' }])).toEqual([
+    { ok: true, value: 'refused' },
+  ]);
+  expect((await deliveries.get(id)).deliveries[1]?.status).toBe('sending');
+});
+
+test('addresses that are found after a cancellation are not written to', async () => {
+  const id = await made({ channels: ['push'] });
+  const device = (address: string) => ({ id, channel: 'push' as const, address });
+  await deliveries.settle([{ ...device('d1'), status: 'pending', attempts: 0 }]);
+  await begin(device('d1'), { by: 'me' });
+  await deliveries.settle([{ ...device('d1'), status: 'sent', attempts: 1, by: 'me' }]);
+  expect(await deliveries.cancel(id)).toMatchObject([{ address: 'd1', canceled: false }]);
+  expect(await begin(device('d2'))).toEqual({ state: 'ended', status: 'canceled' });
+  expect((await deliveries.get(id)).deliveries).toMatchObject([{ address: 'd1', status: 'sent' }]);
 });
 
 test('an address that was found is noted once, and never over what has come of it', async () => {

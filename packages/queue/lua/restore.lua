@@ -8,6 +8,7 @@ redis.call('HSET', KEYS[2], 'opts', cjson.encode(options))
 local readable, data = pcall(cjson.decode, redis.call('HGET', KEYS[2], 'data') or '')
 if readable and type(data) == 'table' and data.tries then
   data.tries = 0
+  data.redriven = true
   redis.call('HSET', KEYS[2], 'data', cjson.encode(data))
 end
 return 1

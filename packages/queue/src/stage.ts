@@ -27,7 +27,7 @@ export interface StageDefinition<T extends Item> {
 }
 
 /** How a job is stored. Ids are in clear, so that a person can find a job; the items are sealed for the job's id. */
-interface JobData {
+interface JobData extends History {
   readonly v: 1;
   readonly ids: string[];
   /** Tries the items had in other jobs before this one. */
@@ -57,6 +57,22 @@ export interface AddOptions {
   readonly tries?: number;
   /** Whether this is the last try, whatever they had. */
   readonly last?: boolean;
+  /** What befell the items in the jobs before. */
+  readonly history?: History;
+}
+
+/** What befell the items of a job that a stage must not forget. */
+export interface History {
+  /** They were given up once. */
+  readonly givenUp?: boolean | undefined;
+  /** Somebody has them tried again since. */
+  readonly redriven?: boolean | undefined;
+}
+
+/** What befell the items of a job. */
+export function historyOf(job: Job): History {
+  const { givenUp, redriven } = (job.data ?? {}) as History;
+  return { ...(givenUp && { givenUp }), ...(redriven && { redriven }) };
 }
 
 /** An item with its JSON, made once: it is measured, gathered and sealed in this form. */
@@ -106,11 +122,11 @@ export function createStageQueue<T extends Item>(
   const queue = openQueue(parts.redis, name);
   return {
     queue,
-    async add(items, { jobId, delay = 0, tries = 0, last = false }) {
+    async add(items, { jobId, delay = 0, tries = 0, last = false, history = {} }) {
       const first = items[0];
       if (!first) return;
       const sealed = parts.vault.seal('job', jobId, `[${items.map(({ json }) => json).join()}]`);
-      const data: JobData = { v: 1, ids: items.map(({ item }) => item.id), tries, sealed };
+      const data: JobData = { v: 1, ids: items.map(({ item }) => item.id), tries, ...history, sealed };
       await queue.add(definition.name, data, jobOptions(jobId, first.item.priority, delay, last ? 1 : Math.max(1, MAX_ATTEMPTS - tries)));
     },
     read(jobId, data) {

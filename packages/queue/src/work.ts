@@ -1,14 +1,16 @@
 import { CarillonError, toCarillonError } from '@carillon/contracts';
 import { DelayedError, type Job } from 'bullmq';
 import { backoff } from './backoff.js';
-import { type Item, idsOf, itemKey, pack, type StageDefinition, type StageQueue, triesOf } from './stage.js';
+import { historyOf, type Item, idsOf, itemKey, pack, type StageDefinition, type StageQueue, triesOf } from './stage.js';
 
 /** What a handler is told besides the items. */
 export interface Attempt {
   /** 1 for the first try. */
   readonly number: number;
-  /** Whether the items were never given up before: nobody has had their job tried again. */
+  /** Whether the items were never given up before. */
   readonly fresh: boolean;
+  /** Whether they were, and somebody has had them tried again: what was left to a person has been decided. */
+  readonly redriven: boolean;
   /** Aborted when the process must end before the handler has. */
   readonly signal: AbortSignal;
 }
@@ -102,11 +104,8 @@ async function attempt<T extends Item>(
   items: readonly T[],
 ): Promise<(CarillonError | undefined)[]> {
   try {
-    return await options.handle(items, {
-      number: triesOf(job) + 1,
-      fresh: !(job.data as { givenUp?: boolean }).givenUp,
-      signal: place.signal,
-    });
+    const { givenUp = false, redriven = false } = historyOf(job);
+    return await options.handle(items, { number: triesOf(job) + 1, fresh: !givenUp, redriven, signal: place.signal });
   } catch (error) {
     return items.map(() => toCarillonError(error));
   }
@@ -155,6 +154,7 @@ async function settleFailures<T extends Item>(
       return place.stage.add([pack(item)], {
         jobId: `${itemKey(item)}~${options.definition.name}~${tries}`,
         tries,
+        history: historyOf(job),
         // One that cannot succeed runs once more, alone, to fail with its own stack trace in the failed set.
         ...(!free && (error.verdict === 'never' || isLastTry(job))
           ? { last: true }
@@ -170,9 +170,9 @@ async function giveUp<T extends Item>(
   items: readonly (T | { id: string })[],
   error: CarillonError,
 ): Promise<void> {
+  // First of all, so that whoever comes by after a death in between knows. Should somebody try it again, deaths of before do not count.
+  await job.updateData({ ...job.data, givenUp: true, redriven: false, forgiven: job.stalledCounter });
   await options.giveUp(items, error, triesOf(job) + 1);
-  // Should somebody try it again, deaths of before do not count.
-  await job.updateData({ ...job.data, givenUp: true, forgiven: job.stalledCounter });
 }
 
 function hasCrashed<T extends Item>(place: Place<T>, job: Job): boolean {
@@ -183,10 +183,12 @@ function hasCrashed<T extends Item>(place: Place<T>, job: Job): boolean {
 /** A worker died with this job: the innocent leave the suspect's company. Ids are deterministic, so that dying here once more adds nothing twice. */
 async function isolate<T extends Item>(place: Place<T>, job: Job, items: readonly T[]): Promise<void> {
   const tries = triesOf(job);
-  if (items.length === 1) return place.quarantine.add(items.map(pack), { jobId: `${job.id}~alone`, tries });
+  if (items.length === 1) return place.quarantine.add(items.map(pack), { jobId: `${job.id}~alone`, tries, history: historyOf(job) });
   const size = Math.ceil(items.length / SPLIT);
   const pieces = Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-  await Promise.all(pieces.map((piece, i) => place.stage.add(piece.map(pack), { jobId: `${job.id}~${i}`, tries })));
+  await Promise.all(
+    pieces.map((piece, i) => place.stage.add(piece.map(pack), { jobId: `${job.id}~${i}`, tries, history: historyOf(job) })),
+  );
 }
 
 /** The job is to be tried again as if it had not been. */
