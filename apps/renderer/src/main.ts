@@ -10,7 +10,7 @@ import { runRenderer } from './renderer.js';
 const DEADLINE_MS = 20_000;
 
 const code = await runProcess('renderer', { required: ['redisUrl', 'encryptionKeys'] }, async (parts) => {
-  const { config, defer } = parts;
+  const { config, defer, log } = parts;
   const redis = await createRedis(
     { url: config.redisUrl, cluster: config.redisCluster },
     { prefix: config.redisPrefix, temper: 'patient' },
@@ -29,6 +29,7 @@ const code = await runProcess('renderer', { required: ['redisUrl', 'encryptionKe
     events: workerEvents(parts),
   });
   defer('renderer', () => renderer.close(DEADLINE_MS));
+  log.info('working');
   return { ready: async () => redis.isReady() };
 });
 process.exit(code);

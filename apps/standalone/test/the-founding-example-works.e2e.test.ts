@@ -10,6 +10,7 @@ test('register, queue, receive, list, count, mark as read: the whole path of the
   const { process, http, sockets } = await startStandalone({ redisUrl: redis.url });
   later(() => end(process));
   expect(process.output()).toContain(`API key:  ${apiKey}`);
+  expect(process.output().trimEnd().split('\n').at(-1)).toMatch(/^ready/);
   expect(process.output()).toMatch(/^send one: curl /m);
 
   const template = {

@@ -144,6 +144,7 @@ export function runChannelProcess(module: ChannelModule): Promise<number> {
       previewWithoutProvider: false,
     });
     defer(module.definition.name, () => worker.close(DEADLINE_MS));
+    log.info('working', { channel: module.definition.name });
     return { ready: async () => redis.isReady() };
   });
 }

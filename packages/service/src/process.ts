@@ -57,7 +57,6 @@ export async function runProcess<R extends SettingName>(
       log.info('admin server listening', { port: admin.port });
     }
     started = await start({ config, log, metrics, defer: deferred.defer, fail: end.fail });
-    log.info('started');
   };
   const beginning = begin().catch((error: unknown) => {
     // What breaks because it is being closed is no failure to start.
