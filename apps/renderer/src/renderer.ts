@@ -67,8 +67,11 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
   };
   const settle = async (steps: readonly Settlement[]) => {
     if (steps.length === 0) return;
-    for (const outcome of await deliveries.settle(steps)) if (!outcome.ok) throw outcome.error;
-    for (const { channel, status } of steps) if (status !== 'pending') events.deliverySettled?.(channel, status, 1);
+    for (const [i, outcome] of (await deliveries.settle(steps)).entries()) {
+      if (!outcome.ok) throw outcome.error;
+      const { channel, status } = steps[i] as Settlement;
+      if (outcome.value === 'noted' && status !== 'pending') events.deliverySettled?.(channel, status, 1);
+    }
   };
 
   const worker = await runStage<RenderItem>({

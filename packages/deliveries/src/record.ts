@@ -11,7 +11,7 @@ import {
 import { deliveryRank, OPEN, rollUp } from './roll-up.js';
 
 /*
- * A record is a text of lines that only grows: a first line of JSON that tells what it is about, then a line per step, in the order in which
+ * A record is a text of lines: a first line of JSON that tells what it is about, then a line per step, in the order in which
  * they came: `<channel>[/<address>]:<status> <json>`, `<channel>[/<address>]:opened <json>`, or `read`.
  */
 
