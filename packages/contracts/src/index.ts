@@ -15,6 +15,7 @@
  */
 export * from './channels/definition.js';
 export * from './channels/index.js';
+export * from './classes.js';
 export * from './close-codes.js';
 export * from './errors.js';
 export * from './frames.js';

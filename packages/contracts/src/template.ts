@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dataClasses } from './channels/definition.js';
 import { channelParts } from './channels/index.js';
 import { categorySchema, channelsSchema, prioritySchema, templateIdSchema } from './notification.js';
 import { source } from './source.js';
@@ -21,8 +22,11 @@ const fieldSchema = z.strictObject({
    * and zone. `number`: in the recipient's locale. `url`: an http(s) address.
    */
   type: z.enum(['text', 'datetime', 'number', 'url']),
-  /** How sensitive it is. */
-  class: z.enum(['public', 'pii', 'phi']).optional(),
+  /**
+   * How sensitive it is: a template whose words would show or ask for it on a channel that may not carry it is not registered. Without one it
+   * may go anywhere, or counts as `phi` where the policy is strict.
+   */
+  class: z.enum(dataClasses).optional(),
   /** Where it is not given, its tags are empty and its sections are not shown. */
   optional: z.boolean().optional(),
 });

@@ -1,5 +1,12 @@
-/** How sensitive a field is: anyone's business, personal data, or protected health information. */
-export type DataClass = 'public' | 'pii' | 'phi';
+/** How sensitive a field is: anyone's business, personal data, or protected health information. The most sensitive is last. */
+export const dataClasses = ['public', 'pii', 'phi'] as const;
+export type DataClass = (typeof dataClasses)[number];
+
+/** The most sensitive of some classes; undefined where none is given. */
+export function highestOf(classes: Iterable<DataClass | undefined>): DataClass | undefined {
+  const given = new Set(classes);
+  return dataClasses.findLast((one) => given.has(one));
+}
 
 /** What identifies a recipient: the user id itself, a mail address, a phone number, an FCM installation, a Web Push subscription. */
 export type AddressKind = 'user' | 'email' | 'phone' | 'fcm' | 'web';
@@ -39,6 +46,11 @@ export interface ChannelDefinition {
   readonly onUnknown: OnUnknown;
   /** How long the provider's own word on an unknown outcome is waited for before that, ms. */
   readonly awaitEcho: number;
+}
+
+/** Whether a channel may carry data of a class. */
+export function mayCarry({ highestClass }: Pick<ChannelDefinition, 'highestClass'>, dataClass: DataClass): boolean {
+  return dataClasses.indexOf(dataClass) <= dataClasses.indexOf(highestClass);
 }
 
 /** Whether it reaches the user itself, inside our own Redis: no provider, always an address, and no message that leaves the house. */
