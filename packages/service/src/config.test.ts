@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CarillonError } from '@carillon/contracts';
+import { PII_POLICY_DEFAULT, readPiiPolicy } from '@carillon/redaction';
 import { expect, test } from '@jest/globals';
 import { configFromOptions, readConfig } from './config.js';
 import { renderConfigurationTable } from './configuration-page.js';
@@ -32,10 +33,16 @@ test('an empty environment gives the defaults of the contract, frozen', () => {
     httpPort: 8080,
     wsPort: 8082,
     jwtUserClaim: 'sub',
+    phiPolicy: 'standard',
+    piiPolicy: PII_POLICY_DEFAULT,
+    acceptRisk: [],
+    production: false,
     delivery: 'live',
+    rateApi: 1,
     partitions: 1,
     retentionInbox: 90 * 86_400_000,
     retentionStatus: 30 * 86_400_000,
+    retentionAudit: 6 * 365 * 86_400_000,
     inboxMax: 500,
     logLevel: 'info',
   });
@@ -57,6 +64,12 @@ test('every variable is read', () => {
       NOTIFICATION_JWT_AUDIENCE: 'carillon',
       NOTIFICATION_JWT_USER_CLAIM: 'https://clinic.example/user',
       NOTIFICATION_ENCRYPTION_KEYS: KEY,
+      NOTIFICATION_KEYS_REDIS_URL: 'rediss://keys:6379?ca=/etc/ca.pem',
+      NOTIFICATION_PHI_POLICY: 'strict',
+      NOTIFICATION_PII_POLICY: 'block',
+      NOTIFICATION_AUDIT_SINK: 'file:/var/audit',
+      NOTIFICATION_ACCEPT_RISK: 'plain-ws, eviction',
+      NODE_ENV: 'production',
       NOTIFICATION_PUBLIC_URL: 'https://notify.clinic.example/',
       EMAIL_FROM_ADDRESS: 'clinic@clinic.example',
       NOTIFICATION_EMAIL_PROVIDERS: 'smtp, sendgrid',
@@ -76,9 +89,11 @@ test('every variable is read', () => {
       NOTIFICATION_RATE_EMAIL: '100/s',
       NOTIFICATION_RATE_PUSH: '60/m',
       NOTIFICATION_RATE_SMS: '3600/h',
+      NOTIFICATION_RATE_API: '100/s',
       NOTIFICATION_PARTITIONS: '64',
       NOTIFICATION_RETENTION_INBOX: '12h',
       NOTIFICATION_RETENTION_STATUS: '1d',
+      NOTIFICATION_RETENTION_AUDIT: '3650d',
       NOTIFICATION_INBOX_MAX: '20',
       LOG_LEVEL: 'silent',
     }),
@@ -95,6 +110,12 @@ test('every variable is read', () => {
     jwtAudience: 'carillon',
     jwtUserClaim: 'https://clinic.example/user',
     encryptionKeys: KEY,
+    keysRedisUrl: 'rediss://keys:6379?ca=/etc/ca.pem',
+    phiPolicy: 'strict',
+    piiPolicy: readPiiPolicy('block'),
+    auditSink: 'file:/var/audit',
+    acceptRisk: ['plain-ws', 'eviction'],
+    production: true,
     publicUrl: 'https://notify.clinic.example',
     emailFromAddress: 'clinic@clinic.example',
     emailProviders: 'smtp, sendgrid',
@@ -114,9 +135,11 @@ test('every variable is read', () => {
     rateEmail: 0.1,
     ratePush: 0.001,
     rateSms: 0.001,
+    rateApi: 0.1,
     partitions: 64,
     retentionInbox: 12 * 3_600_000,
     retentionStatus: 86_400_000,
+    retentionAudit: 3650 * 86_400_000,
     inboxMax: 20,
     logLevel: 'silent',
   });

@@ -8,6 +8,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export type ConfigWith<Required extends SettingName> = Config & { readonly [Name in Required]: NonNullable<Config[Name]> };
 
 type AnySetting = Setting<unknown, unknown>;
+/** What a production has to decide: no default is right for everybody's patients. */
+const DECIDED_IN_PRODUCTION: readonly SettingName[] = ['phiPolicy'];
 const names = Object.keys(settings) as SettingName[];
 
 /** Where the value of a setting is looked up. Reports a problem through `complain` and answers undefined for it. */
@@ -20,7 +22,24 @@ type Lookup = (name: SettingName, setting: AnySetting, complain: (what: string) 
  * @throws CONFIGURATION_INVALID with one line per problem, all of them, and no value in any.
  */
 export function readConfig<R extends SettingName = never>(source: Environment, required: readonly R[] = []): ConfigWith<R> {
+  return whole(readSettings(source, required));
+}
+
+/** What `readConfig` reads: the settings that are right, and a line for each that is not. */
+export interface ReadSettings<R extends SettingName> {
+  /** Complete if there are no problems; what is wrong is undefined in it. */
+  readonly config: ConfigWith<R>;
+  readonly problems: readonly string[];
+}
+
+/** As `readConfig`, for who has more to say than what is wrong with the settings. */
+export function readSettings<R extends SettingName>(source: Environment, required: readonly R[]): ReadSettings<R> {
   return assemble(fromEnvironment(source), (name) => settings[name].env, required, []);
+}
+
+function whole<R extends SettingName>({ config, problems }: ReadSettings<R>): ConfigWith<R> {
+  if (problems.length > 0) throw new CarillonError('CONFIGURATION_INVALID', { message: problems.join('\n') });
+  return config;
 }
 
 /**
@@ -36,12 +55,8 @@ export function configFromOptions<R extends SettingName = never>(
   const unknown = Object.keys(options).filter((name) => !Object.hasOwn(settings, name));
   const fallback = fromEnvironment(source);
   const lookup: Lookup = (name, setting, complain) => options[name] ?? fallback(name, setting, complain);
-  return assemble(
-    lookup,
-    (name) => name,
-    required,
-    unknown.map((name) => `${name}: is not a known option`),
-  );
+  const problems = unknown.map((name) => `${name}: is not a known option`);
+  return whole(assemble(lookup, (name) => name, required, problems));
 }
 
 function assemble<R extends SettingName>(
@@ -49,14 +64,16 @@ function assemble<R extends SettingName>(
   nameOf: (name: SettingName) => string,
   required: readonly SettingName[],
   problems: string[],
-): ConfigWith<R> {
+): ReadSettings<R> {
   const config: Partial<Record<SettingName, unknown>> = {};
+  const undecided: SettingName[] = [];
   for (const name of names) {
     const setting: AnySetting = settings[name];
     const before = problems.length;
     const given = lookup(name, setting, (what) => problems.push(`${nameOf(name)}: ${what}`));
     if (given === undefined) {
       config[name] = setting.default;
+      if (DECIDED_IN_PRODUCTION.includes(name) && problems.length === before) undecided.push(name);
       const missing = setting.default === undefined && required.includes(name) && problems.length === before;
       if (missing) problems.push(`${nameOf(name)}: is required`);
       continue;
@@ -65,8 +82,8 @@ function assemble<R extends SettingName>(
     if (result.success) config[name] = result.data;
     else problems.push(`${nameOf(name)}: ${result.error.issues[0]?.message ?? 'is invalid'}`);
   }
-  if (problems.length > 0) throw new CarillonError('CONFIGURATION_INVALID', { message: problems.join('\n') });
-  return Object.freeze(config) as ConfigWith<R>;
+  if (config.production) for (const name of undecided) problems.push(`${nameOf(name)}: must be set in production`);
+  return { config: Object.freeze(config) as ConfigWith<R>, problems };
 }
 
 function fromEnvironment(source: Environment): Lookup {

@@ -6,6 +6,7 @@ export { CLOSE_DEADLINE, type CloseFailure, createDeferred, type Deferred } from
 export { environment } from './environment.js';
 export { createLog, type Log, type LogFields, noLog } from './log.js';
 export { createMetrics, type Metrics, noMetrics, type PrometheusMetrics, type QueueLength } from './metrics.js';
-export { type ProcessParts, runProcess, type Started } from './process.js';
-export type { Config, DeliveryMode, LogLevel, Options, SettingName } from './settings.js';
+export { type ProcessOptions, type ProcessParts, runProcess, type Started } from './process.js';
+export { checkStart, type RedisFacts, type RedisProbe, type StartCheck } from './production.js';
+export type { Config, DeliveryMode, LogLevel, Options, PhiPolicy, Risk, SettingName } from './settings.js';
 export { workerEvents } from './worker-events.js';

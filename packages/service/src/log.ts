@@ -1,9 +1,12 @@
+import { CarillonError } from '@carillon/contracts';
+import { createDetector, mask } from '@carillon/redaction';
 import { type DestinationStream, pino, stdTimeFunctions } from 'pino';
 import type { LogLevel } from './settings.js';
 
 /**
- * What goes with a message: ids, codes, counts. `error` may be anything that was thrown. Of other values only text, numbers and booleans
- * are written; an object shows as `[object]`, so that no payload reaches a log by mistake.
+ * What goes with a message: ids, codes, counts. `error` may be anything that was thrown. Numbers and booleans are written under any name, text
+ * only under the names known here (else `[omitted]`), and an object shows as `[object]`, so that no payload reaches a log by mistake. What looks
+ * like personal data in a text shows as its kind, `[email]`.
  */
 export interface LogFields {
   readonly error?: unknown;
@@ -31,6 +34,33 @@ interface LoggedError {
 /** Causes followed: deeper ones repeat the outer ones in practice, and a loop must end. */
 const CAUSES_MAX = 5;
 
+/** Fields whose text is written: ids, names and codes of our own. */
+const TEXT_FIELDS = new Set([
+  'channel',
+  'jobId',
+  'kid',
+  'method',
+  'provider',
+  'requestId',
+  'risk',
+  'route',
+  'setting',
+  'signal',
+  'stage',
+  'userId',
+  'what',
+  'writer',
+]);
+/** Characters of one text and of one stack that are written: what is longer is no id and no stack of ours. */
+const TEXT_MAX = 1024;
+const STACK_MAX = 8192;
+/** The form of nearly all ids. It holds nothing, whatever its digits look like. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** A line of a stack as V8 writes it. */
+const FRAME = /^ {4}at .{1,500}(?:\)|:\d+:\d+|native|<anonymous>)$/;
+
+const detector = createDetector();
+
 /** A log that says nothing. */
 export const noLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => noLog };
 
@@ -53,8 +83,9 @@ type PinoLog = ReturnType<typeof pino>;
 
 function wrap(log: PinoLog): Log {
   const write = (level: Exclude<keyof Log, 'child'>) => (message: string, fields?: LogFields) => {
-    if (fields === undefined) log[level](message);
-    else if (log.isLevelEnabled(level)) log[level](writable(fields), message);
+    if (!log.isLevelEnabled(level)) return;
+    if (fields === undefined) log[level](clean(message, TEXT_MAX));
+    else log[level](writable(fields), clean(message, TEXT_MAX));
   };
   return {
     debug: write('debug'),
@@ -67,11 +98,26 @@ function wrap(log: PinoLog): Log {
 
 function writable(fields: LogFields): Record<string, unknown> {
   const result: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(fields)) {
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
     if (name === 'error') result.error = describe(value, CAUSES_MAX);
-    else result[name] = typeof value === 'object' && value !== null ? '[object]' : value;
+    else if (value !== undefined) result[name] = writableValue(name, value);
   }
   return result;
+}
+
+function writableValue(name: string, value: unknown): unknown {
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
+  if (typeof value === 'object') return '[object]';
+  return typeof value === 'string' && TEXT_FIELDS.has(name) ? clean(value, TEXT_MAX) : '[omitted]';
+}
+
+/** A text without what looks like personal data. */
+function clean(text: string, max: number): string {
+  if (UUID.test(text)) return text;
+  const kept = text.length > max ? `${text.slice(0, max)}…` : text;
+  const findings = detector.detect(kept);
+  return findings.length === 0 ? kept : mask(kept, findings);
 }
 
 /** An allow-list: errors of libraries carry commands, requests and bodies as further properties. */
@@ -80,16 +126,31 @@ function describe(thrown: unknown, causes: number): LoggedError {
   const { code, field } = thrown as { code?: unknown; field?: unknown };
   const stack = safeStack(thrown);
   return {
-    name: thrown.name,
-    ...(typeof code === 'string' && { code }),
-    ...(typeof field === 'string' && { field }),
-    ...(stack !== undefined && { stack }),
+    name: nameOrOmitted(thrown.name),
+    ...(typeof code === 'string' && { code: nameOrOmitted(code) }),
+    ...(typeof field === 'string' && { field: clean(field, TEXT_MAX) }),
+    ...(stack !== undefined && { stack: clean(stack, STACK_MAX) }),
     ...(thrown.cause !== undefined && causes > 0 && { cause: describe(thrown.cause, causes - 1) }),
   };
 }
 
-/** A stack begins with the message, and a SyntaxError of JSON.parse quotes the text it was given there: somebody's data. */
+/** Names of errors and codes have the form of names; a library that puts anything else there shows nothing of it. */
+function nameOrOmitted(name: unknown): string {
+  return typeof name === 'string' && /^[A-Za-z][\w$.-]{0,63}$/.test(name) ? clean(name, TEXT_MAX) : '[omitted]';
+}
+
+/**
+ * A stack begins with the error's message. Ours never hold content; those of others may quote what was being worked on (JSON.parse its text, a
+ * driver its command), so of theirs only the frames are left.
+ */
 function safeStack(error: Error): string | undefined {
-  if (!(error.name === 'SyntaxError')) return error.stack;
-  return error.stack?.slice(Math.max(0, error.stack.indexOf('\n    at '))).trimStart();
+  const { stack, message } = error;
+  if (typeof stack !== 'string' || error instanceof CarillonError) return stack;
+  // A message may have lines that look like frames.
+  const at = stack.indexOf(message);
+  const frames = stack
+    .slice(at < 0 ? 0 : at + message.length)
+    .split('\n')
+    .filter((line) => FRAME.test(line));
+  return frames.length === 0 ? undefined : frames.join('\n').trimStart();
 }

@@ -8,6 +8,7 @@ test('events become metrics of their names', async () => {
   metrics.itemFailed('render', 'RENDER_FAILED');
   metrics.deliverySettled('in_app', 'delivered', 1);
   metrics.templateRendered('appointment', 1);
+  metrics.piiDetected('email', 'card', 'mask', 2);
   metrics.connectionOpened();
   metrics.connectionOpened();
   metrics.connectionClosed(3001);
@@ -21,6 +22,7 @@ test('events become metrics of their names', async () => {
     'carillon_item_failures_total{stage="render",code="RENDER_FAILED"} 1',
     'carillon_deliveries_settled_total{channel="in_app",status="delivered"} 1',
     'carillon_templates_rendered_total{template="appointment"} 1',
+    'carillon_pii_detected_total{channel="email",entity="card",action="mask"} 2',
     'carillon_connections 1',
     'carillon_connections_closed_total{code="3001"} 1',
     'carillon_connection_errors_total{code="BAD_MESSAGE"} 1',

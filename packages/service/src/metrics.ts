@@ -15,6 +15,8 @@ export interface Metrics {
   itemFailed(stage: string, code: string): void;
   deliverySettled(channel: string, status: string, count: number): void;
   templateRendered(templateId: string, count: number): void;
+  /** Personal data of one kind was found in a rendered message, so often, and this was done about it. */
+  piiDetected(channel: string, entity: string, action: string, count: number): void;
   /** `count` messages were given to a provider in one call of `ms`, with one outcome: `sent` or an error's code. */
   providerCalled(provider: string, outcome: string, count: number, ms: number): void;
   /** A provider told of a delivery: a status, or what the recipient did. */
@@ -46,6 +48,7 @@ export const noMetrics: Metrics = {
   itemFailed() {},
   deliverySettled() {},
   templateRendered() {},
+  piiDetected() {},
   providerCalled() {},
   receiptHeard() {},
   connectionOpened() {},
@@ -95,11 +98,17 @@ function counter<L extends string>(registry: Registry, name: string, help: strin
 
 function work(
   registry: Registry,
-): Pick<Metrics, 'jobFinished' | 'itemFailed' | 'deliverySettled' | 'templateRendered' | 'authenticationFailed'> {
+): Pick<Metrics, 'jobFinished' | 'itemFailed' | 'deliverySettled' | 'templateRendered' | 'piiDetected' | 'authenticationFailed'> {
   const processed = counter(registry, 'items_processed_total', 'Notifications worked off, by stage.', ['stage']);
   const failures = counter(registry, 'item_failures_total', 'Notifications that failed at a stage, by error code.', ['stage', 'code']);
   const settled = counter(registry, 'deliveries_settled_total', 'Deliveries that reached a status, by channel.', ['channel', 'status']);
   const rendered = counter(registry, 'templates_rendered_total', 'Notifications rendered, by template.', ['template']);
+  const detected = counter(
+    registry,
+    'pii_detected_total',
+    'Personal data found in rendered messages, by kind and what was done about it.',
+    ['channel', 'entity', 'action'],
+  );
   const refused = counter(registry, 'authentication_failures_total', 'Callers and clients turned away, by door and error code.', [
     'where',
     'code',
@@ -121,6 +130,8 @@ function work(
     itemFailed: (stage, code) => failures.inc({ stage: label(stage), code: label(code) }),
     deliverySettled: (channel, status, count) => settled.inc({ channel: label(channel), status: label(status) }, count),
     templateRendered: (templateId, count) => rendered.inc({ template: template(templateId) }, count),
+    piiDetected: (channel, entity, action, count) =>
+      detected.inc({ channel: label(channel), entity: label(entity), action: label(action) }, count),
     authenticationFailed: (where, code) => refused.inc({ where: label(where), code: label(code) }),
   };
 }

@@ -40,6 +40,44 @@ test('settings that are wrong are printed together, plainly, and the code is 1',
   );
 });
 
+test('production tells what is wrong with the settings and with Redis in one go, and starts nothing', async () => {
+  const source = {
+    NODE_ENV: 'production',
+    REDIS_URL: 'redis://a',
+    NOTIFICATION_JWT_SECRET: 'short',
+    NOTIFICATION_HTTP_PORT: 'x',
+    ...quiet,
+  };
+  const probe = async () => ({ evictionPolicy: 'allkeys-lru' });
+  const never = () => Promise.reject(new Error('must not start'));
+  expect(await runProcess('gateway', { required: ['redisUrl', 'encryptionKeys'], source, probe, sockets: true }, never)).toBe(1);
+  const settings = [...said.matchAll(/^ {2}(\w+):/gm)].map(([, setting]) => setting);
+  expect(settings).toEqual([
+    'NOTIFICATION_HTTP_PORT',
+    'NOTIFICATION_ENCRYPTION_KEYS',
+    'NOTIFICATION_PHI_POLICY',
+    'REDIS_URL',
+    'REDIS_URL',
+    'NOTIFICATION_WS_PORT',
+    'NOTIFICATION_JWT_SECRET',
+  ]);
+});
+
+test('production does not start with a risk that nobody accepted, and does with one that was', async () => {
+  const source = { NODE_ENV: 'production', NOTIFICATION_PHI_POLICY: 'strict', NOTIFICATION_JWT_SECRET: 'short', ...quiet };
+  let started = 0;
+  const start = async ({ fail }: { fail: (error: unknown) => void }) => {
+    started++;
+    fail(new Error('enough'));
+    return {};
+  };
+  await runProcess('gateway', { required: [], source }, start);
+  expect(started).toBe(0);
+  expect(said).toContain('NOTIFICATION_ACCEPT_RISK=weak-secret');
+  await runProcess('gateway', { required: [], source: { ...source, NOTIFICATION_ACCEPT_RISK: 'weak-secret' } }, start);
+  expect(started).toBe(1);
+});
+
 test('a failed start undoes what was built, last first', async () => {
   const undone: string[] = [];
   const { code } = run(async ({ defer }) => {

@@ -1,11 +1,12 @@
 import { CarillonError } from '@carillon/contracts';
 import { serveAdmin } from './admin.js';
-import { type ConfigWith, type Environment, readConfig } from './config.js';
+import { type ConfigWith, type Environment, readSettings } from './config.js';
 import { within } from './deadline.js';
 import { CLOSE_DEADLINE, createDeferred, type Deferred } from './deferred.js';
 import { environment } from './environment.js';
 import { createLog, type Log } from './log.js';
 import { createMetrics, type PrometheusMetrics } from './metrics.js';
+import { checkStart, examineStart, type StartCheck } from './production.js';
 import type { SettingName } from './settings.js';
 
 /** What a process is built from. */
@@ -25,22 +26,30 @@ export interface Started {
   readonly ready?: () => Promise<boolean>;
 }
 
+/** How a process is run. */
+export interface ProcessOptions<R extends SettingName> extends Omit<StartCheck, 'config'> {
+  /** Settings without which it does not start. */
+  readonly required: readonly R[];
+  /** Where settings are read; the environment of this process unless told. */
+  readonly source?: Environment;
+}
+
 /**
  * Runs a process until it is told to stop and resolves with its exit code: 0 after SIGTERM or SIGINT, 1 after a failed start, an uncaught
- * error, `fail`, or a second signal. Reads the environment, makes log and metrics, serves them on NOTIFICATION_ADMIN_PORT if set, calls `start`. A
- * failed start undoes what was built; stopping undoes it, last first, within 25 s. Never rejects and never calls `process.exit`: the
- * last line of a main does.
+ * error, `fail`, or a second signal. Reads the environment, makes log and metrics, serves them on NOTIFICATION_ADMIN_PORT if set, makes sure
+ * that what is configured may be used in production (see `checkStart`; all that is wrong is told at once), calls `start`. A failed start
+ * undoes what was built; stopping undoes it, last first, within 25 s. Never rejects and never calls `process.exit`: the last line of a main
+ * does.
  */
 export async function runProcess<R extends SettingName>(
   name: string,
-  options: { readonly required: readonly R[]; readonly source?: Environment },
+  options: ProcessOptions<R>,
   start: (parts: ProcessParts<R>) => Promise<Started>,
 ): Promise<number> {
-  let config: ConfigWith<R>;
-  try {
-    config = readConfig(options.source ?? environment, options.required);
-  } catch (error) {
-    reportPlainly(name, error as CarillonError);
+  const { config, problems } = readSettings(options.source ?? environment, options.required);
+  const check: StartCheck = { config, probe: options.probe, sockets: options.sockets };
+  if (problems.length > 0) {
+    reportPlainly(name, [...problems, ...(config.production ? await refusals(check) : [])]);
     return 1;
   }
   const log = createLog({ level: config.logLevel, name });
@@ -56,12 +65,15 @@ export async function runProcess<R extends SettingName>(
       deferred.defer('admin server', admin.close);
       log.info('admin server listening', { port: admin.port });
     }
+    await checkStart(check, log);
+    // Who was told to stop meanwhile builds nothing any more.
+    if (end.told()) return;
     started = await start({ config, log, metrics, defer: deferred.defer, fail: end.fail });
   };
   const beginning = begin().catch((error: unknown) => {
     // What breaks because it is being closed is no failure to start.
     if (end.told()) return;
-    if (isConfiguration(error)) reportPlainly(name, error);
+    if (isConfiguration(error)) reportPlainly(name, error.message.split('\n'));
     else log.error('start failed', { error });
     end.tell(1);
   });
@@ -78,14 +90,22 @@ export async function runProcess<R extends SettingName>(
   return code;
 }
 
+/** What production refuses besides; a Redis that cannot be asked is one more thing that has to wait. */
+async function refusals(check: StartCheck): Promise<string[]> {
+  return examineStart(check).then(
+    ({ refused }) => refused,
+    () => [],
+  );
+}
+
 function isConfiguration(error: unknown): error is CarillonError {
   return error instanceof CarillonError && error.code === 'CONFIGURATION_INVALID';
 }
 
 /** For whoever starts the process: what to set, without a stack. */
-function reportPlainly(name: string, error: CarillonError): void {
-  const lines = error.message.split('\n').map((line) => `  ${line}`);
-  process.stderr.write(`${name} cannot start; these settings are wrong or missing:\n${lines.join('\n')}\n`);
+function reportPlainly(name: string, lines: readonly string[]): void {
+  const list = lines.map((line) => `  ${line}\n`).join('');
+  process.stderr.write(`${name} cannot start; these settings are wrong or missing:\n${list}`);
 }
 
 /** Waits for the first reason to end, and for a second signal, which means: at once. */

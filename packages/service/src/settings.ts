@@ -1,4 +1,5 @@
 import { readSender } from '@carillon/contracts';
+import { entities, PII_POLICY_DEFAULT, type PiiPolicy, readPiiPolicy } from '@carillon/redaction';
 import { z } from 'zod';
 
 /** Milliseconds of each unit a duration may have. */
@@ -65,11 +66,29 @@ const DELIVERY_MODES = ['live', 'sandbox', 'allowlist'] as const;
 export type DeliveryMode = (typeof DELIVERY_MODES)[number];
 const deliveryMode = value(`one of ${DELIVERY_MODES.join(', ')}`, (given) => DELIVERY_MODES.find((mode) => mode === given));
 
+const PHI_POLICIES = ['standard', 'strict'] as const;
+/** What becomes of a field of a template that has no class: it may go anywhere, or counts as health information. */
+export type PhiPolicy = (typeof PHI_POLICIES)[number];
+
+const RISKS = ['plain-redis', 'plain-ws', 'eviction', 'weak-secret'] as const;
+/** What a production start-up refuses unless it is accepted by name. */
+export type Risk = (typeof RISKS)[number];
+
+const piiPolicy = value<PiiPolicy>(`mask, block or report, and <entity>:<action> for ${entities.join(', ')}`, readPiiPolicy);
+
 const redisCluster = value<boolean | 'auto'>('true, false or auto', (given) => {
   if (given === 'true' || given === true) return true;
   if (given === 'false' || given === false) return false;
   return given === 'auto' ? 'auto' : undefined;
 });
+const phiPolicy = value<PhiPolicy>(`one of ${PHI_POLICIES.join(', ')}`, (given) => PHI_POLICIES.find((policy) => policy === given));
+const acceptedRisks = value<readonly Risk[]>(`of ${RISKS.join(', ')}, comma-separated`, (given) => {
+  const named = typeof given === 'string' ? given.split(',').map((risk) => risk.trim()) : given;
+  return Array.isArray(named) && named.every((risk) => RISKS.includes(risk)) ? named : undefined;
+});
+const auditSink = value('file:<folder>, stdout or redis', (given) =>
+  typeof given === 'string' && /^(file:.+|stdout|redis)$/s.test(given) ? given : undefined,
+);
 const logLevel = value(`one of ${LOG_LEVELS.join(', ')}`, (given) => LOG_LEVELS.find((level) => level === given));
 
 /** One setting: its names, its shape and what it is for. */
@@ -113,7 +132,7 @@ export const settings = {
   redisUrl: required('REDIS_URL', list('redis:// or rediss:// addresses, comma-separated', isRedisUrl), {
     secret: true,
     defaultDoc: 'an embedded Redis (standalone), else required',
-    doc: 'Address of Redis with user and password, `redis://` or `rediss://`; several comma-separated addresses are nodes of one cluster.',
+    doc: 'Address of Redis with user and password, `redis://` or `rediss://`; several comma-separated addresses are nodes of one cluster. `rediss://…?ca=<path>` trusts the authorities of that PEM file only. See docs/redis.md.',
   }),
   redisCluster: required('REDIS_CLUSTER', redisCluster, {
     defaultDoc: '`true` with several addresses, else `false`',
@@ -136,7 +155,7 @@ export const settings = {
   apiKeys: required('NOTIFICATION_API_KEYS', list('comma-separated name:key entries', isApiKey), {
     secret: true,
     defaultDoc: 'generated (standalone), else required by the API',
-    doc: 'API keys as comma-separated `name:key`; the bearer token is the part after the last colon.',
+    doc: 'API keys as comma-separated `name:key` or `name[send+read+admin]:key` (no brackets: all scopes); the bearer token is the part after the last colon. A name may stand twice while one key replaces another.',
   }),
   jwtSecret: required('NOTIFICATION_JWT_SECRET', text('some text', /^.+$/s), {
     secret: true,
@@ -159,6 +178,36 @@ export const settings = {
     defaultDoc: 'generated (standalone), else required',
     doc: 'Keys that seal what is queued and stored, as comma-separated `kid:base64(32 bytes)`; the first seals, all open.',
   }),
+  keysRedisUrl: required('NOTIFICATION_KEYS_REDIS_URL', list('redis:// or rediss:// addresses, comma-separated', isRedisUrl), {
+    secret: true,
+    defaultDoc: 'files in `.data/` (embedded Redis), else the Redis of the queues',
+    doc: 'Address of the Redis that keeps the data keys of people and the log of erasures. One of its own, with short backups: a restored backup of the queues must not bring back the keys to it.',
+  }),
+  phiPolicy: optional<PhiPolicy>('NOTIFICATION_PHI_POLICY', phiPolicy, 'standard', {
+    defaultDoc: '`standard`; in production it must be set',
+    doc: '`standard`: fields of a template without a class may go anywhere; `strict`: they count as health information and stay in the inbox.',
+  }),
+  piiPolicy: optional('NOTIFICATION_PII_POLICY', piiPolicy, PII_POLICY_DEFAULT, {
+    defaultDoc: '`mask,email:report,phone:report,ip:report,url:report`',
+    doc: 'What happens to personal data that is found in a rendered mail, push or text message where no field was declared for it: `mask`, `block` or `report` (count and audit only), for all or as `<entity>:<action>`, comma-separated.',
+  }),
+  auditSink: required('NOTIFICATION_AUDIT_SINK', auditSink, {
+    defaultDoc: '`file:` in `.data/audit` (embedded Redis), else `redis`',
+    doc: 'Where the audit trail is kept: `file:<folder>`, `stdout`, or `redis` for small installations.',
+  }),
+  acceptRisk: optional<readonly Risk[]>('NOTIFICATION_ACCEPT_RISK', acceptedRisks, [], {
+    defaultDoc: 'none',
+    doc: `What a production start-up (\`NODE_ENV=production\`) would refuse, comma-separated: ${RISKS.map((risk) => `\`${risk}\``).join(', ')}.`,
+  }),
+  production: optional(
+    'NODE_ENV',
+    value('some text', (given) => given === true || given === 'production'),
+    false,
+    {
+      defaultDoc: 'no production',
+      doc: '`production` makes every process refuse to start with what is not safe for people’s data; see `NOTIFICATION_ACCEPT_RISK`.',
+    },
+  ),
   publicUrl: required(
     'NOTIFICATION_PUBLIC_URL',
     value('an http(s) address', (given) => (typeof given === 'string' && isHttpUrl(given) ? given.replace(/\/+$/, '') : undefined)),
@@ -253,6 +302,10 @@ export const settings = {
   rateEmail: rateOf('email'),
   ratePush: rateOf('push'),
   rateSms: rateOf('sms'),
+  rateApi: optional('NOTIFICATION_RATE_API', rate, 1, {
+    defaultDoc: '`1000/s`',
+    doc: 'Most HTTP requests one API key, or one user by client token, may make in each process, as `1000/s` (as an option also requests per ms).',
+  }),
   partitions: optional('NOTIFICATION_PARTITIONS', integer(1, 64), 1, {
     doc: 'Partitions per queue, 1 to 64; each can be worked on by a Redis node of its own.',
   }),
@@ -263,6 +316,10 @@ export const settings = {
   retentionStatus: optional('NOTIFICATION_RETENTION_STATUS', duration, 30 * UNITS.d, {
     defaultDoc: '`30d`',
     doc: 'How long the record of a notification and its deliveries is kept, as a duration (as an option also in ms).',
+  }),
+  retentionAudit: optional('NOTIFICATION_RETENTION_AUDIT', duration, 6 * 365 * UNITS.d, {
+    defaultDoc: '`2190d`',
+    doc: 'How long the audit trail is kept where it is Carillon that keeps it (`redis`), as a duration (as an option also in ms).',
   }),
   inboxMax: optional('NOTIFICATION_INBOX_MAX', integer(1, 10_000), 500, { doc: 'Notifications one inbox holds; the oldest leave first.' }),
   logLevel: optional<LogLevel>('LOG_LEVEL', logLevel, 'info', {

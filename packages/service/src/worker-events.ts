@@ -9,6 +9,7 @@ export function workerEvents({ log, metrics, fail }: { log: Log; metrics: Metric
     itemFailed: metrics.itemFailed,
     deliverySettled: metrics.deliverySettled,
     templateRendered: metrics.templateRendered,
+    piiDetected: metrics.piiDetected,
     providerCalled: metrics.providerCalled,
     providerPaused: (provider: string, error: CarillonError) => log.error('provider paused', { provider, error }),
     error: (error: CarillonError, about: { stage: string; jobId?: string }) => log.warn('work failed', { error, ...about }),
