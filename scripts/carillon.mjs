@@ -130,6 +130,7 @@ const commands = {
   },
   test: (args) => runTests(args),
   soak: (args) => runTests(['--selectProjects', 'e2e', ...args], { CARILLON_SOAK: '1' }),
+  audit: (args) => run([script('apps/standalone/dist/audit.js'), ...args]),
   bench: (args) => run([script('apps/bench/dist/main.js'), ...args]),
 };
 

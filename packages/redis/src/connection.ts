@@ -1,9 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { CarillonError } from '@carillon/contracts';
 import { Cluster, Redis as Single } from 'ioredis';
 
 /** Where Redis is. */
 export interface RedisAddress {
-  /** `redis://` or `rediss://` with user and password; several, separated by commas, are nodes of one cluster. */
+  /**
+   * `redis://` or `rediss://` with user and password; several, separated by commas, are nodes of one cluster. `?ca=<path>` behind a `rediss://`
+   * address names a PEM file of the only authorities its certificate is trusted from; without it those of Node are.
+   */
   readonly url: string;
   /** `true` for a cluster; `auto` asks the server; absent means: a cluster if `url` has several nodes. */
   readonly cluster?: boolean | 'auto' | undefined;
@@ -36,6 +40,21 @@ function clientOptions(temper: Temper) {
     : { ...common, maxRetriesPerRequest: null };
 }
 
+/** The addresses by themselves, and whether they are a cluster's: by the setting, by their number, or by what the server says. */
+export async function locate({ url, cluster }: RedisAddress): Promise<{ urls: string[]; cluster: boolean }> {
+  const urls = url.split(',').map((one) => one.trim());
+  if (cluster !== 'auto') return { urls, cluster: cluster ?? urls.length > 1 };
+  const probe = createClient(urls, false, 'prompt') as Single;
+  await connect(probe);
+  try {
+    return { urls, cluster: /^cluster_enabled:1/m.test(await probe.info('cluster')) };
+  } catch (error) {
+    throw redisError(error);
+  } finally {
+    probe.disconnect();
+  }
+}
+
 interface Node {
   readonly host: string;
   readonly port: number;
@@ -45,14 +64,24 @@ interface Node {
 }
 
 function parseNode(url: string): Node {
-  const { protocol, hostname, port, username, password } = new URL(url);
+  const { protocol, hostname, port, username, password, searchParams } = new URL(url);
   return {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port || 6379),
     ...(username && { username: decodeURIComponent(username) }),
     ...(password && { password: decodeURIComponent(password) }),
-    ...(protocol === 'rediss:' && { tls: {} }),
+    ...(protocol === 'rediss:' && { tls: trusting(searchParams.get('ca')) }),
   };
+}
+
+/** @throws CONFIGURATION_INVALID if the file cannot be read */
+function trusting(caFile: string | null): { ca?: string } {
+  if (caFile === null) return {};
+  try {
+    return { ca: readFileSync(caFile, 'utf8') };
+  } catch (cause) {
+    throw new CarillonError('CONFIGURATION_INVALID', { message: 'REDIS_URL: the file named by ca= cannot be read', cause });
+  }
 }
 
 /** Makes a client that is not connected yet. */

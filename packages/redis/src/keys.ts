@@ -18,6 +18,21 @@ function shard(notificationId: string): number {
   return Number.parseInt(notificationId.slice(-2), 16) % DELIVERY_SHARDS || 0;
 }
 
+/** Shelves of the key store. Part of stored key names: never change it. */
+const KEY_SHELVES = 64;
+
+/** The shelf of a name in the key store: FNV-1a of its characters, since names of several kinds come in several alphabets. */
+function shelf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % KEY_SHELVES;
+}
+
+/** The user id in the hash tag of one of their keys. */
+export function userIdIn(key: string): string {
+  return hashTag(key).replace(/%(25|7B|7D)/g, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
+}
+
 /** The hash tag of a key, or the whole key if it has none: keys with equal tags live in one slot. */
 export function hashTag(key: string): string {
   const open = key.indexOf('{');
@@ -81,7 +96,29 @@ export function createKeys(prefix: string) {
     queue: (name: string) => `${prefix}{${name}}`,
     /** String: partitions in use. */
     partitions: `${prefix}partitions`,
-    /** String: sealed secret from which keyed hashes are made. */
+    /** String: a keyed hash by which the key store of this installation is known. */
     installation: `${prefix}installation`,
+    /** Hash: wrapped keys, or erasures, by name; one of 64 shelves of its kind. */
+    keyShelf: (kind: string, name: string) => `${prefix}keys:{k${shelf(name)}}:${kind}`,
+    /** All shelves of a kind. */
+    allKeyShelves: (kind: string) => Array.from({ length: KEY_SHELVES }, (_, n) => `${prefix}keys:{k${n}}:${kind}`),
+    /** String: held by the process whose turn it is to look through all keys. */
+    sweeper: `${prefix}sweeper`,
+    /** Set: ids of the erasures that were carried out here, so that a restored Redis shows which are to be repeated. */
+    erasures: `${prefix}erasures`,
+    /** String: held by the process that carries out erasures. */
+    eraser: `${prefix}eraser`,
+    /** Sorted set: ids of a user's notifications, by creation time. */
+    told: (userId: string) => `${prefix}told:{${encodeTag(userId)}}`,
+    /** Stream: one chain of the audit trail; an entry's id is `<at>-<seq>`. */
+    auditChain: (writer: string) => `${prefix}audit:{${writer}}`,
+    /** Hash: chains that may still grow: name → its head and when its writer was last seen. */
+    auditChains: `${prefix}audit-chains`,
+    /** Sorted set: chains that have ended and are still kept, by their last record's time. */
+    auditEnded: `${prefix}audit-ended`,
+    /** String: held while it is somebody's turn to look after the chains; list: when the last turns were. */
+    auditTurn: [`${prefix}audit-turn`, `${prefix}audit-turns`] as const,
+    /** String: since when the client tokens of a user count, ms. Shares the tag of their inbox, on whose channel it is announced. */
+    revoked: (userId: string) => `${prefix}revoked:{${encodeTag(userId)}}`,
   };
 }

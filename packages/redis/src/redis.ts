@@ -1,6 +1,6 @@
 import type { CarillonError } from '@carillon/contracts';
 import type { Cluster, Redis as Single } from 'ioredis';
-import { type Client, connect, createClient, type RedisAddress, redisError, replyCode, type Temper } from './connection.js';
+import { type Client, connect, createClient, locate, type RedisAddress, redisError, replyCode, type Temper } from './connection.js';
 import { gathered } from './gather.js';
 import { createKeys, hashTag, type Keys } from './keys.js';
 import type { Script } from './script.js';
@@ -36,6 +36,8 @@ export interface Redis {
    * item has an outcome, in order.
    */
   batch<T>(script: Script, shared: readonly Argument[], calls: readonly Call[]): Promise<Outcome<T>[]>;
+  /** Keys that match a pattern, some at a time, some perhaps twice; on a cluster those of all primaries. Goes through all keys there are. */
+  scan(pattern: string, count: number): AsyncIterable<string[]>;
   /** The client itself, for a library that shares it (BullMQ). Who uses it must not close it. */
   readonly connection: Client;
   /** A connection that listens to channels; see `Subscriber`. */
@@ -60,8 +62,7 @@ export interface Subscriber {
  * @throws REDIS_UNAVAILABLE if it cannot be reached within 10 s.
  */
 export async function createRedis(address: RedisAddress, options: { prefix: string; temper: Temper }): Promise<Redis> {
-  const urls = address.url.split(',').map((url) => url.trim());
-  const cluster = address.cluster === 'auto' ? await asksForCluster(urls) : (address.cluster ?? urls.length > 1);
+  const { urls, cluster } = await locate(address);
   const client = createClient(urls, cluster, options.temper);
   await connect(client);
   // A lost connection is told by the commands that fail; without a listener it would end the process.
@@ -90,20 +91,11 @@ export async function createRedis(address: RedisAddress, options: { prefix: stri
     command,
     run,
     batch: batch as Redis['batch'],
+    scan: (pattern, count) => scan(cluster ? (client as Cluster).nodes('master') : [commander], pattern, count),
     connection: client,
     subscriber: () => createSubscriber(createClient(urls, cluster, 'patient'), cluster),
     close: () => closeClient(client),
   };
-}
-
-async function asksForCluster(urls: string[]): Promise<boolean> {
-  const probe = createClient(urls, false, 'prompt') as Single;
-  await connect(probe);
-  try {
-    return /^cluster_enabled:1/m.test(await guard(() => probe.info('cluster')));
-  } finally {
-    probe.disconnect();
-  }
 }
 
 async function guard<T>(run: () => Promise<T>): Promise<T> {
@@ -160,6 +152,17 @@ async function runBatch<T>(
   };
   await Promise.all(group(calls, cluster).map(attempt));
   return outcomes;
+}
+
+async function* scan(nodes: readonly Single[], pattern: string, count: number): AsyncGenerator<string[]> {
+  for (const node of nodes) {
+    let cursor = '0';
+    do {
+      const [next, keys] = await guard(() => node.scan(cursor, 'MATCH', pattern, 'COUNT', count));
+      yield keys;
+      cursor = next;
+    } while (cursor !== '0');
+  }
 }
 
 async function createSubscriber(client: Client, cluster: boolean): Promise<Subscriber> {

@@ -1,0 +1,71 @@
+import { Check, Claims, type Fault } from './check.js';
+import { type Head, unseal } from './record.js';
+
+/** Where chains are read from. May be read more than once. */
+export interface Chains {
+  /** Names of all chains. */
+  names(): Promise<readonly string[]>;
+  /** The texts of one chain's records, in order; none for a chain that is not there. */
+  records(writer: string): AsyncIterable<string>;
+  /** Heads that are known from elsewhere. */
+  heads(): Promise<readonly Head[]>;
+  /** Whether they are never trimmed: then nothing excuses what is missing. */
+  readonly isWhole: boolean;
+}
+
+/** What a verification found. */
+export interface Verdict {
+  readonly chains: number;
+  readonly records: number;
+  /** The first fault of each chain that has one. None: every record is there and as it was written. */
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * Checks every record of every chain, and every anchor. An anchor vouches for the records up to it; whoever can write to all chains and to where they are
+ * copied can rewrite what is after the last anchor. Holds the anchors in memory, not the records.
+ */
+export async function verify(chains: Chains): Promise<Verdict> {
+  const claims = new Claims();
+  // Before the chains: they only grow, so what is claimed must be there.
+  for (const head of await chains.heads()) claims.add(head);
+  const faults: Fault[] = [];
+  const names = await chains.names();
+  let records = 0;
+  for (const writer of names) {
+    const check = new Check(writer, chains.isWhole);
+    for await (const text of chains.records(writer)) check.take(text, claims);
+    const fault = check.end();
+    if (fault) faults.push(fault);
+    records += check.count;
+  }
+  const isFaulty = (writer: string) => faults.some((fault) => fault.writer === writer);
+  for (const fault of claims.disputed) if (!isFaulty(fault.writer)) faults.push(fault);
+  for (const [writer, { hashes, at }] of claims) {
+    if (isFaulty(writer)) continue;
+    const isExcused = !chains.isWhole && at < claims.horizon;
+    const fault = await unfulfilled(chains, writer, hashes, isExcused);
+    if (fault) faults.push(fault);
+  }
+  return { chains: names.length, records, faults };
+}
+
+/** Goes through a chain once more for what anchors claim of it. */
+async function unfulfilled(
+  chains: Chains,
+  writer: string,
+  hashes: ReadonlyMap<number, string>,
+  mayBeGone: boolean,
+): Promise<Fault | undefined> {
+  let last: number | undefined;
+  for await (const text of chains.records(writer)) {
+    const record = unseal(text);
+    if (!record) continue;
+    last = record.seq;
+    const claimed = hashes.get(record.seq);
+    if (claimed !== undefined && claimed !== record.hash) return { writer, seq: record.seq, what: 'altered' };
+  }
+  const latest = Math.max(...hashes.keys());
+  if (last === undefined) return mayBeGone ? undefined : { writer, seq: 1, what: 'removed' };
+  return last < latest ? { writer, seq: last + 1, what: 'cut' } : undefined;
+}
