@@ -1,3 +1,4 @@
+import type { Audit } from '@carillon/audit';
 import { CarillonError, type ChannelItem, type DeliveryStatus, isDirect } from '@carillon/contracts';
 import {
   ANYBODY,
@@ -19,6 +20,9 @@ export const LEASE_MS = 20_000;
 /** What became of one item in one try; `ended`: nothing was to be done any more. */
 export type Result = Delivered | 'ended';
 
+/** Steps after which there will be another. */
+const OPEN = new Set<DeliveryStatus>(['pending', 'sending', 'held']);
+
 /** An item, or the id of one whose job cannot be read. */
 type Known = ChannelItem | { readonly id: string };
 
@@ -31,15 +35,18 @@ export class Ledger {
   readonly #channel: Channel;
   readonly #deliveries: Deliveries;
   readonly #settled: (channel: string, status: DeliveryStatus, count: number) => void;
+  readonly #audit: Audit;
 
   constructor(
     channel: Channel,
     deliveries: Deliveries,
     events: { deliverySettled?(channel: string, status: DeliveryStatus, count: number): void },
+    audit: Audit,
   ) {
     this.#channel = channel;
     this.#deliveries = deliveries;
     this.#settled = (...about) => events.deliverySettled?.(...about);
+    this.#audit = audit;
   }
 
   /** Claims items for a try by this name; undefined for those that may be sent now. */
@@ -175,12 +182,20 @@ export class Ledger {
   async #note(steps: readonly Settlement[]): Promise<Outcome<Noted>[]> {
     if (steps.length === 0) return [];
     const outcomes = await this.#deliveries.settle(steps);
-    const counts = new Map<DeliveryStatus, number>();
-    for (const [i, { status }] of steps.entries()) {
+    const noted = new Map<DeliveryStatus, string[]>();
+    for (const [i, { status, id }] of steps.entries()) {
       const outcome = outcomes[i];
-      if (outcome?.ok && outcome.value === 'noted') counts.set(status, (counts.get(status) ?? 0) + 1);
+      if (!outcome?.ok || outcome.value !== 'noted') continue;
+      const ids = noted.get(status);
+      if (ids) ids.push(id);
+      else noted.set(status, [id]);
     }
-    for (const [status, count] of counts) this.#settled(this.#channel.definition.name, status, count);
+    const channel = this.#channel.definition.name;
+    for (const [status, ids] of noted) {
+      this.#settled(channel, status, ids.length);
+      if (OPEN.has(status)) continue;
+      this.#audit.note({ actor: { type: 'system', name: channel }, action: 'delivery.settled', ids, about: { channel, status } });
+    }
     return outcomes;
   }
 }

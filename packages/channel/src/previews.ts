@@ -1,11 +1,12 @@
-import { type AddressKind, CarillonError, type ChannelName } from '@carillon/contracts';
+import { type AddressKind, type ChannelName, toCarillonError } from '@carillon/contracts';
 import { loadScript, type Redis } from '@carillon/redis';
-import type { Vault } from '@carillon/vault';
+import type { PersonKey, Vault } from '@carillon/vault';
 import type { Provider } from './provider.js';
 
 /** A message that was kept instead of sent. */
 export interface Preview {
   readonly id: string;
+  readonly userId: string;
   readonly channel: ChannelName;
   /** Where it would have gone: an address, which is personal data, or the id of a device. */
   readonly to: string;
@@ -14,7 +15,7 @@ export interface Preview {
   readonly at: number;
 }
 
-/** Messages kept to be looked at, the last hundred, sealed. One whose encryption key is not configured any more counts as not kept. */
+/** Messages kept to be looked at, the last hundred, each sealed for its user. One that cannot be opened any more counts as not kept. */
 export interface Previews {
   add(previews: readonly Preview[]): Promise<void>;
   /** Newest first. */
@@ -26,33 +27,49 @@ const KEPT = 100;
 /** How long they are kept, ms. */
 const RETENTION_MS = 7 * 24 * 3600 * 1000;
 
+/** Why a message cannot be opened any more: its user was erased, or its key is not configured. */
+const GONE = new Set<string>(['SEAL_BROKEN', 'PERSON_ERASED']);
+
 const keepScript = loadScript(new URL('../lua/keep.lua', import.meta.url));
 
 /** Previews in Redis. */
 export function createPreviews({ redis, vault }: { redis: Redis; vault: Vault }): Previews {
   const [messages, ids] = redis.keys.previews;
-  const open = (id: string, sealed: string | null | undefined): Preview | undefined => {
-    if (sealed == null) return undefined;
-    try {
-      return JSON.parse(vault.open('preview', id, sealed)) as Preview;
-    } catch (error) {
-      if (error instanceof CarillonError && error.code === 'SEAL_BROKEN') return undefined;
-      throw error;
-    }
+  // The name of the user's key, then what is sealed under it.
+  const open = async (ids: readonly string[], texts: readonly (string | null | undefined)[]): Promise<(Preview | undefined)[]> => {
+    const parts = texts.map((text) => (text ?? '').split(' ') as [string, string?]);
+    const keys = await vault.holders(parts.flatMap(([owner, sealed]) => (sealed === undefined ? [] : [owner])));
+    return parts.map(([owner, sealed], i) => {
+      try {
+        return sealed === undefined
+          ? undefined
+          : (JSON.parse((keys.get(owner) as PersonKey).open('preview', ids[i] as string, sealed)) as Preview);
+      } catch (error) {
+        if (GONE.has(toCarillonError(error).code)) return undefined;
+        throw error;
+      }
+    });
   };
   return {
     async add(previews) {
-      const args = previews.flatMap((preview) => [preview.id, vault.seal('preview', preview.id, JSON.stringify(preview))]);
-      await redis.run(keepScript, { keys: [messages, ids], args: [KEPT, RETENTION_MS, ...args] });
+      const keys = await vault.people(
+        previews.map(({ userId }) => userId),
+        'make',
+      );
+      const args = previews.flatMap((preview) => {
+        const key = keys.get(preview.userId) as PersonKey;
+        return key.isErasing ? [] : [preview.id, `${key.name} ${key.seal('preview', preview.id, JSON.stringify(preview))}`];
+      });
+      if (args.length > 0) await redis.run(keepScript, { keys: [messages, ids], args: [KEPT, RETENTION_MS, ...args] });
     },
     async list(limit) {
       const newest = await redis.command<string[]>('LRANGE', ids, 0, limit - 1);
       if (newest.length === 0) return [];
       const sealed = await redis.command<(string | null)[]>('HMGET', messages, ...newest);
-      return newest.flatMap((id, i) => open(id, sealed[i]) ?? []);
+      return (await open(newest, sealed)).filter((preview) => preview !== undefined);
     },
     async get(id) {
-      return open(id, await redis.command<string | null>('HGET', messages, id));
+      return (await open([id], [await redis.command<string | null>('HGET', messages, id)]))[0];
     },
   };
 }
@@ -70,7 +87,14 @@ export function previewProvider(
     async send(messages) {
       const at = Date.now();
       await previews.add(
-        messages.map(({ tag, to, item }) => ({ id: `${channel}-${tag}`, channel, to: to.id ?? to.value, content: item.content, at })),
+        messages.map(({ tag, to, item }) => ({
+          id: `${channel}-${tag}`,
+          userId: item.userId,
+          channel,
+          to: to.id ?? to.value,
+          content: item.content,
+          at,
+        })),
       );
       return messages.map(() => ({ ok: true }));
     },

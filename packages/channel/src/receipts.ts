@@ -1,15 +1,20 @@
+import { type Audit, noAudit } from '@carillon/audit';
 import { CarillonError, type ChannelName, notificationIdSchema } from '@carillon/contracts';
 import type { Deliveries, DeliveryRef, Engagement, ReceivedStep } from '@carillon/deliveries';
 import type { Directory } from '@carillon/directory';
+import type { Vault } from '@carillon/vault';
 import type { Receipt } from './provider.js';
 
 export interface ReceiptParts {
   readonly deliveries: Pick<Deliveries, 'heard' | 'receive' | 'get'>;
   readonly directory: Pick<Directory, 'suppress' | 'unsuppress' | 'unsubscribe'>;
+  readonly vault: Pick<Vault, 'open'>;
   readonly events?: {
     /** `what` is a status or what the recipient did. */
     receiptHeard?(channel: string, what: string): void;
   };
+  /** Hears which reports were taken; nobody unless told. */
+  readonly audit?: Audit | undefined;
 }
 
 /** How long a report that lifts a stop is known, ms: whoever overheard it may send it again, when the recipient has long stopped us anew. */
@@ -22,7 +27,7 @@ export type Receive = (channel: ChannelName, provider: string, receipts: readonl
  * Makes what takes receipts: notes them in the delivery records, forward only, and stops addresses and categories. What was heard
  * before, or is of a notification that is not known, changes nothing.
  */
-export function createReceive({ deliveries, directory, events = {} }: ReceiptParts): Receive {
+export function createReceive({ deliveries, directory, vault, events = {}, audit = noAudit }: ReceiptParts): Receive {
   const act = async (channel: ChannelName, provider: string, { receipt, ref }: Heard) => {
     const { address, suppress, unsuppress, unsubscribed } = receipt;
     if (address !== undefined && suppress !== undefined) await directory.suppress(channel, address, { reason: suppress, provider });
@@ -32,8 +37,9 @@ export function createReceive({ deliveries, directory, events = {} }: ReceiptPar
       if (error instanceof CarillonError && error.code === 'NOTIFICATION_NOT_FOUND') return undefined;
       throw error;
     });
-    if (record)
-      await directory.unsubscribe({ userId: record.userId, channel, ...(record.category !== null && { category: record.category }) });
+    if (!record) return;
+    const { userId, category } = record;
+    await directory.unsubscribe({ userId, channel, ...(category !== null && { category: vault.open('category', record.id, category) }) });
   };
 
   return async (channel, provider, receipts) => {
@@ -46,7 +52,9 @@ export function createReceive({ deliveries, directory, events = {} }: ReceiptPar
     const outcomes = await deliveries.receive(news.map((one) => stepOf(provider, one, channel)));
     for (const [i, outcome] of outcomes.entries()) {
       if (!outcome.ok) throw outcome.error;
-      if (outcome.value) events.receiptHeard?.(channel, whatOf((news[i] as Heard).receipt) as string);
+      const one = news[i] as Heard;
+      if (outcome.value) events.receiptHeard?.(channel, whatOf(one.receipt) as string);
+      if (outcome.value || stops(one.receipt)) noteTaken(audit, channel, provider, one);
     }
   };
 }
@@ -67,6 +75,21 @@ function refOf(channel: ChannelName, ref: string | undefined): DeliveryRef | und
 /** What a receipt is noted as. */
 function whatOf({ status, engagement, suppress, unsubscribed }: Receipt) {
   return status ?? engagement ?? (suppress === 'complaint' ? 'complained' : unsubscribed ? 'unsubscribed' : undefined);
+}
+
+/** Whether a report changes what may be sent to an address or a person, even if its delivery is not known. */
+function stops({ address, suppress, unsuppress, unsubscribed }: Receipt): boolean {
+  return (address !== undefined && (suppress !== undefined || unsuppress === true)) || unsubscribed === true;
+}
+
+function noteTaken(audit: Audit, channel: ChannelName, name: string, { receipt, ref }: Heard): void {
+  const status = whatOf(receipt) ?? (receipt.unsuppress ? 'unsuppressed' : 'suppressed');
+  audit.note({
+    actor: { type: 'system', name },
+    action: 'receipt.taken',
+    ...(ref && { ids: [ref.id] }),
+    about: { channel, status },
+  });
 }
 
 function stepOf(provider: string, { receipt, ref }: Heard, channel: ChannelName): ReceivedStep {

@@ -1,10 +1,11 @@
+import { type Audit, openAudit } from '@carillon/audit';
 import { CarillonError, type ChannelName } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
 import type { StageWorker } from '@carillon/queue';
-import { createRedis, type Redis } from '@carillon/redis';
+import { createRedis, type Redis, serverFacts } from '@carillon/redis';
 import { type Config, type Deferred, type Log, runProcess, workerEvents } from '@carillon/service';
-import { createVault, type Vault } from '@carillon/vault';
+import { connectVault, type Vault } from '@carillon/vault';
 import { allowed, type Whom } from './allow.js';
 import type { Channel } from './channel.js';
 import type { ChannelModule } from './module.js';
@@ -23,6 +24,8 @@ export interface StartParts {
   readonly deliveries: Deliveries;
   readonly directory: Directory;
   readonly events?: ChannelEvents & ProviderEvents;
+  /** Hears what became of deliveries; nobody unless told. */
+  readonly audit?: Audit | undefined;
   readonly log: Pick<Log, 'warn'>;
   /** Keeps messages for preview where no provider is configured, instead of refusing to start. */
   readonly previewWithoutProvider: boolean;
@@ -39,7 +42,7 @@ const DEADLINE_MS = 20_000;
  * @throws CONFIGURATION_INVALID if no provider is configured, or one wrongly; REDIS_UNAVAILABLE
  */
 export async function startChannel(module: ChannelModule, parts: StartParts): Promise<StageWorker> {
-  const { config, redis, vault, deliveries, events } = parts;
+  const { config, redis, vault, deliveries, events, audit } = parts;
   const providers = module.open ? [] : providersOf(module, parts);
   let channel: Closable<Channel> | undefined;
   const closing = (worker?: () => Promise<void>) =>
@@ -54,6 +57,7 @@ export async function startChannel(module: ChannelModule, parts: StartParts): Pr
       partitions: config.partitions,
       concurrency: module.open ? module.concurrency : Math.ceil(module.concurrency * JOBS_AHEAD),
       ...(events && { events }),
+      audit,
     });
     return { close: (deadlineMs) => closing(() => worker.close(deadlineMs)) };
   } catch (error) {
@@ -127,26 +131,39 @@ function isLive(config: Config): (whom: Whom) => boolean {
 
 /** Runs a process for one channel until it is told to stop; resolves with its exit code. */
 export function runChannelProcess(module: ChannelModule): Promise<number> {
-  return runProcess(module.definition.name.replace('_', '-'), { required: ['redisUrl', 'encryptionKeys'] }, async (parts) => {
-    const { config, defer, log } = parts;
-    // Before anything is connected: who sets it up hears of all that is wrong at once.
-    if (!module.open) providersOf(module, { config, previewWithoutProvider: false });
-    const redis = await openRedis(config, defer);
-    const vault = createVault(config.encryptionKeys);
-    const worker = await startChannel(module, {
-      config,
-      redis,
-      vault,
-      deliveries: createDeliveries({ redis, retention: config.retentionStatus }),
-      directory: await createDirectory({ redis, vault }),
-      events: workerEvents(parts),
-      log,
-      previewWithoutProvider: false,
-    });
-    defer(module.definition.name, () => worker.close(DEADLINE_MS));
-    log.info('working', { channel: module.definition.name });
-    return { ready: async () => redis.isReady() };
-  });
+  return runProcess(
+    module.definition.name.replace('_', '-'),
+    { required: ['redisUrl', 'encryptionKeys'], probe: serverFacts },
+    async (parts) => {
+      const { config, defer, log } = parts;
+      // Before anything is connected: who sets it up hears of all that is wrong at once.
+      if (!module.open) providersOf(module, { config, previewWithoutProvider: false });
+      const redis = await openRedis(config, defer);
+      const audit = await openAudit({
+        redis,
+        sink: config.auditSink ?? 'redis',
+        retention: config.retentionAudit,
+        writer: module.definition.name,
+        events: { error: log.error },
+      });
+      defer('audit trail', () => audit.close());
+      const vault = await connectVault(config, { redis, audit, defer });
+      const worker = await startChannel(module, {
+        config,
+        redis,
+        vault,
+        deliveries: createDeliveries({ redis, retention: config.retentionStatus }),
+        directory: createDirectory({ redis, vault }),
+        events: workerEvents(parts),
+        audit,
+        log,
+        previewWithoutProvider: false,
+      });
+      defer(module.definition.name, () => worker.close(DEADLINE_MS));
+      log.info('working', { channel: module.definition.name });
+      return { ready: async () => redis.isReady() };
+    },
+  );
 }
 
 async function openRedis(config: Config & { readonly redisUrl: string }, defer: Deferred['defer']): Promise<Redis> {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { type Audit, noAudit } from '@carillon/audit';
 import { CarillonError, type ChannelItem, type DeliveryStatus, isDirect, toCarillonError } from '@carillon/contracts';
 import type { Deliveries } from '@carillon/deliveries';
 import { type Attempt, channelStage, runStage, type StageWorker, type StageWorkerOptions, type WorkerEvents } from '@carillon/queue';
@@ -14,14 +15,16 @@ export interface ChannelWorkerOptions extends Pick<StageWorkerOptions<ChannelIte
   readonly channel: Channel;
   readonly deliveries: Deliveries;
   readonly events?: ChannelEvents;
+  /** Hears what became of deliveries; nobody unless told. */
+  readonly audit?: Audit | undefined;
 }
 
 /**
  * Runs a channel's worker until it is closed. Each job: admit, claim in the delivery record (and ask for permission), deliver, settle in the record. A claim that was
  * settled sends nothing; one that is found open is an unknown outcome, see `Ledger`. @throws REDIS_UNAVAILABLE
  */
-export function runChannel({ channel, deliveries, events = {}, ...options }: ChannelWorkerOptions): Promise<StageWorker> {
-  const ledger = new Ledger(channel, deliveries, events);
+export function runChannel({ channel, deliveries, events = {}, audit = noAudit, ...options }: ChannelWorkerOptions): Promise<StageWorker> {
+  const ledger = new Ledger(channel, deliveries, events, audit);
   return runStage<ChannelItem>({
     ...options,
     definition: channelStage(channel.definition),

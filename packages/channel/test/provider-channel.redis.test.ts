@@ -1,4 +1,5 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import type { AuditEvent } from '@carillon/audit';
 import {
   type Channel,
   type ChannelModule,
@@ -19,11 +20,11 @@ import { channelStage, createStageQueue, openQueueViews, pack, type StageWorker 
 import { createRedis, type Redis } from '@carillon/redis';
 import { configFromOptions, noLog } from '@carillon/service';
 import { startRedis, type TestRedis, waitFor } from '@carillon/testkit';
-import { createVault, type Vault } from '@carillon/vault';
+import type { Vault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { createRate } from '../src/rate.js';
 
-const keys = `k:${randomBytes(32).toString('base64')}`;
 let server: TestRedis;
 let redis: Redis;
 let vault: Vault;
@@ -38,9 +39,9 @@ beforeAll(async () => {
 afterAll(() => server?.stop());
 beforeEach(async () => {
   redis = await createRedis({ url: server.url }, { prefix: `c${++prefixes}:`, temper: 'patient' });
-  vault = createVault(keys);
+  vault = await memoryVault();
   deliveries = createDeliveries({ redis, retention: 3_600_000 });
-  directory = await createDirectory({ redis, vault });
+  directory = createDirectory({ redis, vault });
 });
 afterEach(async () => {
   for (let end = ends.pop(); end; end = ends.pop()) await end();
@@ -285,7 +286,7 @@ test('an unknown outcome waits for the provider’s own word, which settles it',
   const item = itemOf({ onUnknown: 'resend' });
   await queue(item);
   await reaches(item.id, 'unknown');
-  const receive = createReceive({ deliveries, directory });
+  const receive = createReceive({ deliveries, directory, vault });
   await receive('email', 'p', [{ eventId: 'e', ref: item.id, status: 'sent', at: Date.now() }]);
   expect(await deliveryOf(item.id)).toMatchObject({ status: 'sent', resent: false });
   expect(lost.calls).toHaveLength(1);
@@ -471,11 +472,19 @@ test('receipts: stops, wishes and statuses, each once', async () => {
   await directory.setProfile('ann', { email: 'ann@example.com' });
   const id = randomUUID();
   await deliveries.create([
-    { id, userId: 'ann', templateId: 't', templateVersion: 'v', channels: ['email'], category: 'news', createdAt: 1 },
+    {
+      id,
+      userId: 'ann',
+      templateId: 't',
+      templateVersion: 'v',
+      channels: ['email'],
+      category: vault.seal('category', id, 'news'),
+      createdAt: 1,
+    },
   ]);
   await deliveries.settle([{ id, channel: 'email', status: 'sent', attempts: 1 }]);
   const heard: string[] = [];
-  const receive = createReceive({ deliveries, directory, events: { receiptHeard: (_channel, what) => heard.push(what) } });
+  const receive = createReceive({ deliveries, directory, vault, events: { receiptHeard: (_channel, what) => heard.push(what) } });
   const receipt = (eventId: string, more: Partial<Receipt>): Receipt => ({ eventId, ref: id, at: 1, ...more });
   await receive('email', 'sendgrid', [
     receipt('1', { status: 'delivered' }),
@@ -591,7 +600,7 @@ test('a stop, or its end, that names a delivery is heard and says nothing else o
   await deliveries.create([{ id, userId: 'ann', templateId: 't', templateVersion: 'v', channels: ['sms'], createdAt: 1 }]);
   await deliveries.settle([{ id, channel: 'sms', status: 'sent', attempts: 1 }]);
   const heard: string[] = [];
-  const receive = createReceive({ deliveries, directory, events: { receiptHeard: (_channel, what) => heard.push(what) } });
+  const receive = createReceive({ deliveries, directory, vault, events: { receiptHeard: (_channel, what) => heard.push(what) } });
   const before = await deliveries.get(id);
   const about = { ref: id, address: '+15551234567', at: 1 };
   await receive('sms', 'twilio', [{ ...about, eventId: 'stop', suppress: 'unsubscribed' }]);
@@ -603,7 +612,7 @@ test('a stop, or its end, that names a delivery is heard and says nothing else o
 });
 
 test('the end of a stop is known for longer than a stop lives, anything else for days', async () => {
-  const receive = createReceive({ deliveries, directory });
+  const receive = createReceive({ deliveries, directory, vault });
   const lives = async () => {
     const marks = await redis.command<string[]>('KEYS', `c${prefixes}:receipt:*`);
     const left = await Promise.all(marks.map((key) => redis.command<number>('PTTL', key)));
@@ -614,4 +623,42 @@ test('the end of a stop is known for longer than a stop lives, anything else for
     { eventId: 'start', address: '+15551234567', unsuppress: true, at: 2 },
   ]);
   expect(await lives()).toEqual([3, 400]);
+});
+
+test('the audit hears what became of deliveries and which reports were taken, each once', async () => {
+  const heard: AuditEvent[] = [];
+  const audit = { note: (event: AuditEvent) => heard.push(event), keep: async () => undefined };
+  const [good, bad] = [itemOf(), itemOf()];
+  const p = provider('p', (ref, nth) => (ref === bad.id ? failing('PROVIDER_REFUSED') : nth === 1 ? failing('PROVIDER_UNAVAILABLE') : ok));
+  const worker = await runChannel({ redis, vault, deliveries, channel: channelOf([p]), partitions: 1, concurrency: 10, audit });
+  ends.push(() => worker.close(1000));
+  await queue(good, bad);
+  await Promise.all([reaches(good.id, 'sent'), reaches(bad.id, 'failed')]);
+  const receive = createReceive({ deliveries, directory, vault, audit });
+  const delivered: Receipt = { eventId: 'd', ref: good.id, status: 'delivered', at: 1 };
+  await receive('email', 'sendgrid', [delivered, { eventId: 'x', ref: 'nonsense', status: 'bounced', at: 1 }]);
+  await receive('email', 'sendgrid', [delivered]);
+  await receive('email', 'sendgrid', [{ eventId: 's', address: 'nobody@example.com', suppress: 'complaint', at: 1 }]);
+  await until(() => heard.length >= 4);
+  const settled = (ids: string[], status: string) => ({
+    actor: { type: 'system', name: 'email' },
+    action: 'delivery.settled',
+    ids,
+    about: { channel: 'email', status },
+  });
+  const taken = (status: string) => ({
+    actor: { type: 'system', name: 'sendgrid' },
+    action: 'receipt.taken',
+    about: { channel: 'email', status },
+  });
+  expect(heard).toHaveLength(4);
+  expect(heard).toEqual(
+    expect.arrayContaining([
+      settled([good.id], 'sent'),
+      settled([bad.id], 'failed'),
+      { ...taken('delivered'), ids: [good.id] },
+      taken('complained'),
+    ]),
+  );
+  expect(JSON.stringify(heard)).not.toContain('@');
 });

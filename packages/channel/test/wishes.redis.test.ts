@@ -1,10 +1,10 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createProviderChannel, type Message, type Provider } from '@carillon/channel';
 import { type ChannelItem, channelDefinition } from '@carillon/contracts';
 import { createDirectory, type Directory } from '@carillon/directory';
 import { createRedis, type Redis } from '@carillon/redis';
 import { startRedis, type TestRedis } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 let server: TestRedis;
@@ -13,7 +13,7 @@ let directory: Directory;
 beforeAll(async () => {
   server = await startRedis();
   redis = await createRedis({ url: server.url }, { prefix: 'wishes-test:', temper: 'patient' });
-  directory = await createDirectory({ redis, vault: createVault(`k1:${randomBytes(32).toString('base64')}`) });
+  directory = createDirectory({ redis, vault: await memoryVault() });
 });
 afterAll(async () => {
   await redis?.close();

@@ -8,6 +8,7 @@ export interface NewRecord {
   readonly templateId: string;
   readonly templateVersion: string;
   readonly channels: readonly ChannelName[];
+  /** Sealed: a category may tell what somebody comes for. */
   readonly category?: string | undefined;
   /** Hash of the key by which it can be canceled together with others. */
   readonly cancellationHash?: string | undefined;
@@ -85,6 +86,7 @@ export interface NotificationRecord {
   readonly userId: string;
   readonly templateId: string;
   readonly templateVersion: string;
+  /** Sealed, as it was given. */
   readonly category: string | null;
   readonly status: NotificationStatus;
   readonly createdAt: number;
@@ -186,4 +188,10 @@ export interface Deliveries {
    * about `limit` are given.
    */
   open(age: number, limit: number): Promise<NotificationRecord[]>;
+  /** A user's records, newest first, some at a time, as far back as records are kept. */
+  of(userId: string): AsyncIterable<NotificationRecord[]>;
+  /** Stops whatever has not been sent to a user, for good. */
+  stop(userId: string): Promise<void>;
+  /** Removes a user's records of notifications created until `before` (ms since the epoch). Answers how many there were. */
+  forget(userId: string, before: number): Promise<number>;
 }

@@ -24,6 +24,7 @@ const script = (name: string) => loadScript(new URL(`../lua/${name}.lua`, import
 const withSteps = (name: string) =>
   loadScript(new URL('../lua/steps.lua', import.meta.url), new URL(`../lua/${name}.lua`, import.meta.url));
 const createScript = script('create');
+const toldScript = script('told');
 const claimScript = script('claim');
 const noteScript = withSteps('note');
 const noteOnceScript = script('note-once');
@@ -92,6 +93,28 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
       return record;
     },
     open: (age, limit) => openRecords(redis, age, limit),
+    async *of(userId) {
+      for await (const ids of toldOf(redis, userId)) {
+        const texts = await Promise.all(ids.map((id) => redis.command<string | null>('GET', keys.delivery(id))));
+        const records = ids.map((id, i) => (texts[i] == null ? undefined : toRecord(id, texts[i] as string)));
+        yield records.filter((record) => record !== undefined);
+      }
+    },
+    async stop(userId) {
+      for await (const ids of toldOf(redis, userId)) {
+        await Promise.all(ids.map((id) => redis.run(cancelScript, { keys: [keys.delivery(id)], args: [Date.now()] })));
+      }
+    },
+    async forget(userId, before) {
+      let count = 0;
+      for (;;) {
+        const ids = await redis.command<string[]>('ZRANGEBYSCORE', keys.told(userId), 0, before, 'LIMIT', 0, PAGE);
+        if (ids.length === 0) return count;
+        await Promise.all(ids.map((id) => forgetRecord(redis, id)));
+        await redis.command('ZREM', keys.told(userId), ...ids);
+        count += ids.length;
+      }
+    },
   };
 }
 
@@ -103,6 +126,11 @@ async function create(redis: Redis, retention: number, records: readonly NewReco
       const { id, createdAt } = record;
       return { keys: [redis.keys.delivery(id), redis.keys.openDeliveries(id)], args: [firstLine(record), id, createdAt] };
     }),
+  );
+  const indexing = redis.batch(
+    toldScript,
+    [Date.now(), retention],
+    records.map(({ id, userId, createdAt }): Call => ({ keys: [redis.keys.told(userId)], args: [id, createdAt] })),
   );
   const keyed = records.flatMap(({ id, cancellationHash }) =>
     cancellationHash === undefined ? [] : [{ id, key: redis.keys.cancellation(cancellationHash) }],
@@ -123,10 +151,28 @@ async function create(redis: Redis, retention: number, records: readonly NewReco
       }
     }),
   );
+  const indexed = await indexing;
   return (await writing).map((outcome, i) => {
     const error = failures.get((records[i] as NewRecord).id);
-    return error ? { ok: false, error } : outcome;
+    if (error) return { ok: false, error };
+    return indexed[i]?.ok === false ? (indexed[i] as Outcome<unknown>) : outcome;
   });
+}
+
+/** Ids of a user's notifications, newest first, some at a time. */
+async function* toldOf(redis: Redis, userId: string): AsyncGenerator<string[]> {
+  for (let from = 0; ; from += PAGE) {
+    const ids = await redis.command<string[]>('ZREVRANGE', redis.keys.told(userId), from, from + PAGE - 1);
+    yield ids;
+    if (ids.length < PAGE) return;
+  }
+}
+
+async function forgetRecord(redis: Redis, id: string): Promise<void> {
+  const { keys } = redis;
+  await redis.command('ZREM', keys.openDeliveries(id), id);
+  await redis.command('DEL', keys.delivery(id));
+  await redis.command('DEL', keys.idempotency(id));
 }
 
 /** Reads what `begin.lua` answers. */

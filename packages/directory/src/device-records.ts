@@ -1,5 +1,5 @@
 import type { Redis } from '@carillon/redis';
-import { keyedHash, type Vault } from '@carillon/vault';
+import type { PersonKey, Vault } from '@carillon/vault';
 import type { Device, DeviceAddress } from './directory.js';
 import { openField, sealField } from './person.js';
 import { type Registered, tokenOf } from './registration.js';
@@ -19,36 +19,30 @@ export interface Held extends Registered {
 export type DeviceRecords = ReturnType<typeof createDeviceRecords>;
 
 /** How devices are named, and what stands in their fields: read and sealed here, written by scripts. */
-export function createDeviceRecords({
-  redis,
-  vault,
-  secret,
-}: {
-  readonly redis: Pick<Redis, 'keys'>;
-  readonly vault: Vault;
-  readonly secret: Buffer;
-}) {
-  const open = (userId: string, id: string, text: string): Held => {
+export function createDeviceRecords({ redis, vault }: { readonly redis: Pick<Redis, 'keys'>; readonly vault: Pick<Vault, 'hash'> }) {
+  const open = (key: PersonKey, id: string, text: string): Held => {
     const generation = generationOf(text);
-    return { ...openField<Registered>(vault, userId, FIELD + id, text.slice(generation.length + 1)), id, generation };
+    return { ...openField<Registered>(key, FIELD + id, text.slice(generation.length + 1)), id, generation };
   };
   return {
     idOf: (userId: string, registered: Registered) =>
-      keyedHash(secret, 'device', userId, registered.kind, tokenOf(registered)).subarray(0, ID_BYTES).toString('base64url'),
+      vault.hash('device', userId, registered.kind, tokenOf(registered)).subarray(0, ID_BYTES).toString('base64url'),
+    /** What is no id of ours may be anything, and goes no further. */
+    isId: (id: string) => /^[\w-]{22}$/.test(id),
     /** Where it stands whose a token is. */
     ownerKey: (registered: Pick<Registered, 'kind' | 'value'>) =>
-      redis.keys.deviceOwner(keyedHash(secret, 'device-owner', registered.kind, tokenOf(registered)).toString('base64url')),
+      redis.keys.deviceOwner(vault.hash('device-owner', registered.kind, tokenOf(registered)).toString('base64url')),
     field: (id: string) => FIELD + id,
     idIn: (field: string) => field.slice(FIELD.length),
-    seal: (userId: string, id: string, registered: Registered) => sealField(vault, userId, FIELD + id, registered),
+    seal: (key: PersonKey, id: string, registered: Registered) => sealField(key, FIELD + id, registered),
     /** Reads what a device's field holds. @throws SEAL_BROKEN */
     open,
     /** Devices among the fields of a person, as HGETALL gives them. @throws SEAL_BROKEN */
-    among(userId: string, fields: readonly string[]): Held[] {
+    among(key: PersonKey, fields: readonly string[]): Held[] {
       const held: Held[] = [];
       for (let i = 0; i < fields.length; i += 2) {
         const field = fields[i] as string;
-        if (field.startsWith(FIELD)) held.push(open(userId, field.slice(FIELD.length), fields[i + 1] as string));
+        if (field.startsWith(FIELD)) held.push(open(key, field.slice(FIELD.length), fields[i + 1] as string));
       }
       return held;
     },

@@ -1,8 +1,10 @@
 import { CarillonError } from '@carillon/contracts';
 import { loadScript, type Outcome, type Redis } from '@carillon/redis';
+import type { Vault } from '@carillon/vault';
 import { attempt, resultOf } from './attempt.js';
-import { type DeviceRecords, generationOf, toDevice, toTime } from './device-records.js';
+import { type DeviceRecords, generationOf, type Held, toDevice, toTime } from './device-records.js';
 import type { Device, DeviceAddress } from './directory.js';
+import { keyOf } from './person.js';
 import type { Registered } from './registration.js';
 
 /** Devices a user has at most: more than anybody carries, few enough that one notification stays one small job. */
@@ -26,21 +28,24 @@ const scripts = {
  */
 export class Devices {
   readonly #redis: Redis;
+  readonly #vault: Vault;
   readonly #records: DeviceRecords;
 
-  constructor(redis: Redis, records: DeviceRecords) {
+  constructor(redis: Redis, vault: Vault, records: DeviceRecords) {
     this.#redis = redis;
+    this.#vault = vault;
     this.#records = records;
   }
 
   async add(userId: string, registered: Registered): Promise<Device> {
     const { idOf, ownerKey, field, idIn, seal } = this.#records;
+    const key = await keyOf(this.#vault, userId, 'make');
     const id = idOf(userId, registered);
     const owner = ownerKey(registered);
     const generation = await this.#redis.run<string>(scripts.generation, { keys: [owner], args: [] });
     const left = await this.#redis.run<string[]>(scripts.hold, {
       keys: [this.#redis.keys.person(userId)],
-      args: [field(id), generation, seal(userId, id, registered), MAX_DEVICES],
+      args: [field(id), generation, seal(key, id, registered), MAX_DEVICES],
     });
     const [won, before] = await this.#redis.run<[number, string]>(scripts.own, { keys: [owner], args: [userId, generation] });
     if (won === 0) await this.#drop(userId, id, generation);
@@ -50,7 +55,7 @@ export class Devices {
   }
 
   async remove(userId: string, id: string): Promise<void> {
-    const text = await this.#find(userId, id);
+    const text = this.#records.isId(id) ? await this.#find(userId, id) : null;
     if (text === null) throw new CarillonError('DEVICE_NOT_FOUND', { field: 'deviceId' });
     if (await this.#drop(userId, id, generationOf(text))) await this.#release(userId, id, text);
   }
@@ -58,7 +63,7 @@ export class Devices {
   async prune(userId: string, { id = '', value, registeredAt }: DeviceAddress): Promise<boolean> {
     const text = await this.#find(userId, id);
     if (text === null) return false;
-    const held = this.#records.open(userId, id, text);
+    const held = this.#records.open(await keyOf(this.#vault, userId, 'leave'), id, text);
     if (held.value !== value || (registeredAt !== undefined && registeredAt !== toTime(held.generation))) return false;
     if (!(await this.#drop(userId, id, held.generation))) return false;
     await this.#release(userId, id, text);
@@ -67,12 +72,27 @@ export class Devices {
 
   /** The devices a user both holds and owns, the latest registration first. */
   async list(userId: string): Promise<Device[]> {
-    const { among, ownerKey } = this.#records;
-    const held = among(userId, await this.#redis.command<string[]>('HGETALL', this.#redis.keys.person(userId)));
+    const { ownerKey } = this.#records;
+    const held = await this.#held(userId);
     const calls = held.map((device) => ({ keys: [ownerKey(device)], args: ['owner'] }));
     const owners = await this.#redis.batch<string | null>(scripts.read, [], calls);
     const owned = held.filter((_, i) => resultOf(owners[i] as Outcome<string | null>) === userId);
     return owned.sort((a, b) => Number(b.generation) - Number(a.generation)).map(toDevice);
+  }
+
+  /** Frees the tokens of all devices of somebody whose key is about to be destroyed; the devices go with the person. */
+  async releaseAll(userId: string): Promise<void> {
+    for (const device of await this.#held(userId).catch(() => [])) {
+      await this.#redis.run(scripts.release, { keys: [this.#records.ownerKey(device)], args: [userId, device.generation] });
+    }
+  }
+
+  async #held(userId: string): Promise<Held[]> {
+    const [key, fields] = await Promise.all([
+      keyOf(this.#vault, userId, 'leave'),
+      this.#redis.command<string[]>('HGETALL', this.#redis.keys.person(userId)),
+    ]);
+    return this.#records.among(key, fields);
   }
 
   #find(userId: string, id: string): Promise<string | null> {
@@ -86,7 +106,8 @@ export class Devices {
 
   /** Frees the token of a device that was dropped. Of one that cannot be opened it stays taken, by somebody who does not hold it. */
   async #release(userId: string, id: string, text: string): Promise<void> {
-    const held = attempt(() => this.#records.open(userId, id, text));
+    const key = await keyOf(this.#vault, userId, 'leave');
+    const held = attempt(() => this.#records.open(key, id, text));
     if (!held.ok) return;
     await this.#redis.run(scripts.release, { keys: [this.#records.ownerKey(held.value)], args: [userId, held.value.generation] });
   }

@@ -101,6 +101,11 @@ export interface Directory {
    * categories as are kept (`CATEGORIES_MAX`) turns the channel off.
    */
   unsubscribe(about: Unsubscription): Promise<void>;
+
+  /** Frees the tokens of a user's devices, so that others can register them: before the user's key is destroyed, since they are sealed under it. */
+  releaseDevices(userId: string): Promise<void>;
+  /** Removes all that is known of a user. Stops on addresses stay: they are kept without the address. Answers whether there was something. */
+  forget(userId: string): Promise<boolean>;
 }
 
 /** Who unsubscribes from what. */

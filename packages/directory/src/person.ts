@@ -1,6 +1,6 @@
-import type { Preferences, Profile } from '@carillon/contracts';
-import { loadScript, type Redis } from '@carillon/redis';
-import type { Vault } from '@carillon/vault';
+import { type Preferences, type Profile, toCarillonError } from '@carillon/contracts';
+import { loadScript, type Outcome, type Redis } from '@carillon/redis';
+import type { PersonKey, Vault } from '@carillon/vault';
 
 const swap = loadScript(new URL('../lua/swap.lua', import.meta.url));
 
@@ -15,28 +15,34 @@ export interface Parts {
   readonly vault: Vault;
 }
 
-/** Each field is sealed for itself: moved to another field or user it does not open. */
-const ownerOf = (userId: string, field: string) => `${field} ${userId}`;
-
-/** Seals what a field of a person holds. */
-export function sealField(vault: Vault, userId: string, field: string, value: unknown): string {
-  return vault.seal('person', ownerOf(userId, field), JSON.stringify(value));
+/** Seals what a field of a person holds; moved to another field or user it does not open. @throws ERASURE_UNDER_WAY */
+export function sealField(key: PersonKey, field: string, value: unknown): string {
+  return key.seal('person', field, JSON.stringify(value));
 }
 
-/** Opens it. @throws SEAL_BROKEN */
-export function openField<T>(vault: Vault, userId: string, field: string, sealed: string): T {
-  return JSON.parse(vault.open('person', ownerOf(userId, field), sealed)) as T;
+/** Opens it. @throws SEAL_BROKEN, PERSON_ERASED */
+export function openField<T>(key: PersonKey, field: string, sealed: string): T {
+  return JSON.parse(key.open('person', field, sealed)) as T;
+}
+
+/** The key of a person who is about to be read (`leave`) or written (`make`). @throws KEY_STORE_UNAVAILABLE, REDIS_UNAVAILABLE */
+export async function keyOf(vault: Vault, userId: string, missing: 'make' | 'leave'): Promise<PersonKey> {
+  return (await vault.people([userId], missing)).get(userId) as PersonKey;
 }
 
 /** What is kept in a field, or undefined. */
 export async function get<F extends keyof Kept>({ redis, vault }: Parts, userId: string, field: F): Promise<Kept[F] | undefined> {
-  const sealed = await redis.command<string | null>('HGET', redis.keys.person(userId), field);
-  return sealed === null ? undefined : openField<Kept[F]>(vault, userId, field, sealed);
+  const [key, sealed] = await Promise.all([
+    keyOf(vault, userId, 'leave'),
+    redis.command<string | null>('HGET', redis.keys.person(userId), field),
+  ]);
+  return sealed === null ? undefined : openField<Kept[F]>(key, field, sealed);
 }
 
 /** Writes a field, whatever it held. */
 export async function set<F extends keyof Kept>({ redis, vault }: Parts, userId: string, field: F, value: Kept[F]): Promise<Kept[F]> {
-  await redis.command('HSET', redis.keys.person(userId), field, sealField(vault, userId, field, value));
+  const key = await keyOf(vault, userId, 'make');
+  await redis.command('HSET', redis.keys.person(userId), field, sealField(key, field, value));
   return value;
 }
 
@@ -47,14 +53,25 @@ export async function change<F extends keyof Kept>(
   field: F,
   step: (current: Kept[F] | undefined) => Kept[F],
 ): Promise<Kept[F]> {
-  const key = redis.keys.person(userId);
+  const kept = redis.keys.person(userId);
+  const key = await keyOf(vault, userId, 'make');
   // This ends: each time it begins anew, somebody else's change was written.
   for (;;) {
-    const sealed = await redis.command<string | null>('HGET', key, field);
-    const current = sealed === null ? undefined : openField<Kept[F]>(vault, userId, field, sealed);
+    const sealed = await redis.command<string | null>('HGET', kept, field);
+    const current = sealed === null ? undefined : openField<Kept[F]>(key, field, sealed);
     const next = step(current);
     if (next === current) return next;
-    const args = [field, sealed ?? '', sealField(vault, userId, field, next)];
-    if ((await redis.run<number>(swap, { keys: [key], args })) === 1) return next;
+    const args = [field, sealed ?? '', sealField(key, field, next)];
+    if ((await redis.run<number>(swap, { keys: [kept], args })) === 1) return next;
+  }
+}
+
+/** The keys of several people who are about to be read. Never throws: what keeps them away is told for each. */
+export async function keysOf(vault: Vault, userIds: readonly string[]): Promise<(userId: string) => Outcome<PersonKey>> {
+  try {
+    const keys = await vault.people(userIds, 'leave');
+    return (userId) => ({ ok: true, value: keys.get(userId) as PersonKey });
+  } catch (thrown) {
+    return () => ({ ok: false, error: toCarillonError(thrown) });
   }
 }

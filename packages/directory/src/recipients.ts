@@ -1,9 +1,10 @@
 import type { Preferences, Profile } from '@carillon/contracts';
 import { loadScript, type Outcome } from '@carillon/redis';
+import type { PersonKey } from '@carillon/vault';
 import { attempt, resultOf } from './attempt.js';
 import { type DeviceRecords, toAddress } from './device-records.js';
 import type { Recipient } from './directory.js';
-import { openField, type Parts } from './person.js';
+import { keysOf, openField, type Parts } from './person.js';
 
 const all = loadScript(new URL('../lua/all.lua', import.meta.url));
 
@@ -23,9 +24,9 @@ export async function recipients(parts: RecipientParts, userIds: readonly string
   const { redis } = parts;
   const distinct = [...new Set(userIds)];
   const calls = distinct.map((userId) => ({ keys: [redis.keys.person(userId)], args: [] }));
-  const outcomes = await redis.batch<string[]>(all, [], calls);
+  const [keys, outcomes] = await Promise.all([keysOf(parts.vault, distinct), redis.batch<string[]>(all, [], calls)]);
   const opened = new Map(
-    distinct.map((userId, i) => [userId, attempt(() => open(parts, userId, resultOf(outcomes[i] as Outcome<string[]>)))]),
+    distinct.map((userId, i) => [userId, attempt(() => open(parts, resultOf(keys(userId)), resultOf(outcomes[i] as Outcome<string[]>)))]),
   );
   return userIds.map((userId) => opened.get(userId) as Outcome<Recipient>);
 }
@@ -36,15 +37,15 @@ export async function recipient(parts: RecipientParts, userId: string): Promise<
   return resultOf(outcome);
 }
 
-function open({ vault, records }: RecipientParts, userId: string, fields: readonly string[]): Recipient {
+function open({ records }: RecipientParts, key: PersonKey, fields: readonly string[]): Recipient {
   if (fields.length === 0) return NOBODY;
   const kept = <T>(field: string): T | undefined => {
     const at = fields.indexOf(field);
-    return at % 2 === 0 ? openField<T>(vault, userId, field, fields[at + 1] as string) : undefined;
+    return at % 2 === 0 ? openField<T>(key, field, fields[at + 1] as string) : undefined;
   };
   return {
     profile: kept<Profile>('profile') ?? {},
     preferences: kept<Preferences>('preferences') ?? {},
-    devices: records.among(userId, fields).map(toAddress),
+    devices: records.among(key, fields).map(toAddress),
   };
 }

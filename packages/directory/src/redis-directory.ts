@@ -8,7 +8,7 @@ import {
   type ProfilePatch,
 } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
-import { createVault, installationSecret, keyedHash, type Vault } from '@carillon/vault';
+import type { Vault } from '@carillon/vault';
 import { addressesFor } from './addresses.js';
 import { createDeviceRecords } from './device-records.js';
 import { Devices } from './devices.js';
@@ -28,12 +28,11 @@ export interface DirectoryParts {
   readonly allowEndpoint?: (url: URL) => boolean;
 }
 
-/** A directory in Redis. @throws REDIS_UNAVAILABLE, SEAL_BROKEN (other encryption keys than before) */
-export async function createDirectory({ redis, vault, allowEndpoint = isPublicEndpoint }: DirectoryParts): Promise<Directory> {
-  const secret = await installationSecret(redis, vault);
-  const records = createDeviceRecords({ redis, vault, secret });
-  const devices = new Devices(redis, records);
-  const suppressions = createSuppressions({ redis, secret });
+/** A directory in Redis. */
+export function createDirectory({ redis, vault, allowEndpoint = isPublicEndpoint }: DirectoryParts): Directory {
+  const records = createDeviceRecords({ redis, vault });
+  const devices = new Devices(redis, vault, records);
+  const suppressions = createSuppressions({ redis, vault });
   const parts = { redis, vault, records, suppressions };
   return {
     ...people(parts),
@@ -50,7 +49,9 @@ export async function createDirectory({ redis, vault, allowEndpoint = isPublicEn
     unsuppress: suppressions.lift,
     ...stops(parts),
 
-    ...unsubscribing(parts, secret),
+    ...unsubscribing(parts),
+    releaseDevices: (userId) => devices.releaseAll(userId),
+    forget: async (userId) => (await redis.command<number>('DEL', redis.keys.person(userId))) === 1,
   };
 }
 
@@ -90,12 +91,10 @@ function stops(parts: StopParts): Pick<Directory, 'suppression' | 'liftSuppressi
   };
 }
 
-function unsubscribing(parts: Parts, secret: Buffer): Pick<Directory, 'unsubscribeToken' | 'readUnsubscribeToken' | 'unsubscribe'> {
-  // Mail is read years later: its links must not depend on which encryption keys are configured by then.
-  const links = createVault(`link:${keyedHash(secret, 'unsubscribe').toString('base64')}`);
+function unsubscribing(parts: Parts): Pick<Directory, 'unsubscribeToken' | 'readUnsubscribeToken' | 'unsubscribe'> {
   return {
-    unsubscribeToken: (about) => toToken(links, about),
-    readUnsubscribeToken: (token) => fromToken(links, token),
+    unsubscribeToken: (about) => toToken(parts.vault, about),
+    readUnsubscribeToken: (token) => fromToken(parts.vault, token),
     async unsubscribe({ userId, ...matter }) {
       const nothing: Preferences = {};
       await change(parts, userId, 'preferences', (current = nothing) => without(current, matter));

@@ -1,9 +1,10 @@
 import type { DeliveryReason, Preferences, Profile } from '@carillon/contracts';
 import { type Call, loadScript, type Outcome } from '@carillon/redis';
+import type { PersonKey } from '@carillon/vault';
 import { attempt, resultOf } from './attempt.js';
 import type { DeviceRecords } from './device-records.js';
 import type { Delivery } from './directory.js';
-import { openField, type Parts } from './person.js';
+import { keysOf, openField, type Parts } from './person.js';
 import type { createSuppressions } from './suppressions.js';
 import { wants } from './wishes.js';
 
@@ -34,54 +35,63 @@ function createReads() {
 export async function standing(parts: StandingParts, deliveries: readonly Delivery[]): Promise<Outcome<DeliveryReason | undefined>[]> {
   const reads = createReads();
   const judges = deliveries.map((delivery) => attempt(() => judge(parts, delivery, reads.want)));
-  const outcomes = await parts.redis.batch<string | null>(read, [], reads.calls);
-  const value: Values = (position) => resultOf(outcomes[position] as Outcome<string | null>);
+  const people = deliveries.map(({ userId }) => userId);
+  const [keys, outcomes] = await Promise.all([keysOf(parts.vault, people), parts.redis.batch<string | null>(read, [], reads.calls)]);
+  const value: Values = {
+    at: (position) => resultOf(outcomes[position] as Outcome<string | null>),
+    key: (userId) => resultOf(keys(userId)),
+  };
   return judges.map((decide) => (decide.ok ? attempt(() => decide.value(value)) : decide));
 }
 
 /** Asks for a value; answers where it will be. */
 type Want = (key: string, field?: string) => number;
-/** Values by where they are. */
-type Values = (position: number) => string | null;
+/** What was read: values by where they are, and the keys to open them with. */
+interface Values {
+  at(position: number): string | null;
+  key(userId: string): PersonKey;
+}
+/** What is to be made of it. */
+type Verdict<T> = (read: Values) => T;
 
 /** Says what it wants to read, and gives back what is to be made of it. */
-function judge(parts: StandingParts, delivery: Delivery, want: Want): (value: Values) => DeliveryReason | undefined {
+function judge(parts: StandingParts, delivery: Delivery, want: Want): Verdict<DeliveryReason | undefined> {
   const { channel, to } = delivery;
   const isWanted = judgeWishes(parts, delivery, want);
-  if (to.kind === 'user') return (value) => (isWanted(value) ? undefined : 'preference');
+  if (to.kind === 'user') return (read) => (isWanted(read) ? undefined : 'preference');
   const stop = want(parts.suppressions.key(channel, to.value));
   const isTheirs = to.inline ? () => true : judgeOwnership(parts, delivery, want);
-  return (value) => {
-    if (value(stop) !== null) return 'suppressed';
-    if (!isTheirs(value)) return 'address_changed';
-    return isWanted(value) ? undefined : 'preference';
+  return (read) => {
+    if (read.at(stop) !== null) return 'suppressed';
+    if (!isTheirs(read)) return 'address_changed';
+    return isWanted(read) ? undefined : 'preference';
   };
 }
 
-function judgeWishes({ redis, vault }: StandingParts, delivery: Delivery, want: Want): (value: Values) => boolean {
+function judgeWishes({ redis }: StandingParts, delivery: Delivery, want: Want): Verdict<boolean> {
   if (delivery.required) return () => true;
   const { userId } = delivery;
   const preferences = want(redis.keys.person(userId), 'preferences');
-  return (value) => {
-    const sealed = value(preferences);
-    return sealed === null || wants(openField<Preferences>(vault, userId, 'preferences', sealed), delivery);
+  return (read) => {
+    const sealed = read.at(preferences);
+    return sealed === null || wants(openField<Preferences>(read.key(userId), 'preferences', sealed), delivery);
   };
 }
 
-function judgeOwnership({ redis, vault, records }: StandingParts, { userId, to }: Delivery, want: Want): (value: Values) => boolean {
+function judgeOwnership({ redis, records }: StandingParts, { userId, to }: Delivery, want: Want): Verdict<boolean> {
   const person = redis.keys.person(userId);
   const { kind, id = '' } = to;
   if (kind === 'fcm' || kind === 'web') {
     const device = want(person, records.field(id));
     const owner = want(records.ownerKey({ kind, value: to.value }), 'owner');
-    return (value) => {
-      const text = value(device);
-      return text !== null && value(owner) === userId && records.open(userId, id, text).value === to.value;
+    return (read) => {
+      const text = read.at(device);
+      return text !== null && read.at(owner) === userId && records.open(read.key(userId), id, text).value === to.value;
     };
   }
   const profile = want(person, 'profile');
-  return (value) => {
-    const sealed = value(profile);
-    return sealed !== null && openField<Profile>(vault, userId, 'profile', sealed)[kind as 'email' | 'phone'] === to.value;
+  return (read) => {
+    const sealed = read.at(profile);
+    return sealed !== null && openField<Profile>(read.key(userId), 'profile', sealed)[kind as 'email' | 'phone'] === to.value;
   };
 }

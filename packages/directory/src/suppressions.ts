@@ -1,12 +1,12 @@
 import { CarillonError, type ChannelName, channelDefinition } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
-import { keyedHash } from '@carillon/vault';
+import type { Vault } from '@carillon/vault';
 import type { Suppression } from './directory.js';
 
 /** Stops by address. Kept without the address: a keyed hash of it is the name. */
-export function createSuppressions({ redis, secret }: { readonly redis: Redis; readonly secret: Buffer }) {
+export function createSuppressions({ redis, vault }: { readonly redis: Redis; readonly vault: Pick<Vault, 'hash'> }) {
   const key = (channel: ChannelName, value: string) =>
-    redis.keys.suppression(keyedHash(secret, 'suppression', channel, normalise(channel, value)).toString('base64url'));
+    redis.keys.suppression(vault.hash('suppression', channel, normalise(channel, value)).toString('base64url'));
 
   return {
     key,

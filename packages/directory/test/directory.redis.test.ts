@@ -1,8 +1,8 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { CATEGORIES_MAX, preferencesSchema } from '@carillon/contracts';
 import { createDirectory } from '@carillon/directory';
-import { createRedis } from '@carillon/redis';
-import { createVault } from '@carillon/vault';
+import { createKeyRing, openVault } from '@carillon/vault';
+import { memoryKeyStore, testRing } from '@carillon/vault/testing';
 import { describe, expect, test } from '@jest/globals';
 import { code, describeEverywhere, fcm, newUser, recipient, register, stand, vault } from './setting.js';
 
@@ -76,19 +76,15 @@ describeEverywhere((at) => {
     });
 
     test('a link outlives the encryption key of its day', async () => {
-      const [older, newer] = [`old:${randomBytes(32).toString('base64')}`, `new:${randomBytes(32).toString('base64')}`];
-      const redis = await createRedis({ url: at.url }, { prefix: `rotated-${randomUUID()}:`, temper: 'prompt' });
-      try {
-        const about = { userId: newUser(), channel: 'email', category: 'news' } as const;
-        const token = (await createDirectory({ redis, vault: createVault(older) })).unsubscribeToken(about);
-        // Before a key is dropped, what is kept is sealed anew; links in mailboxes cannot be.
-        const secret = createVault(older).open('installation', '', await redis.command<string>('GET', redis.keys.installation));
-        await redis.command('SET', redis.keys.installation, createVault(newer).seal('installation', '', secret));
-        const directory = await createDirectory({ redis, vault: createVault(newer) });
-        expect(directory.readUnsubscribeToken(token)).toEqual(about);
-      } finally {
-        await redis.close();
-      }
+      const [older, newer] = [testRing('old'), testRing('new')];
+      const store = memoryKeyStore();
+      const openWith = (ring: string) => openVault({ provider: createKeyRing(ring), store });
+      const about = { userId: newUser(), channel: 'email', category: 'news' } as const;
+      const token = createDirectory({ redis: at.redis, vault: await openWith(older) }).unsubscribeToken(about);
+      // Before a key is dropped, what is kept is wrapped anew; links in mailboxes cannot be.
+      await (await openWith(`${newer},${older}`)).sweep();
+      const directory = createDirectory({ redis: at.redis, vault: await openWith(newer) });
+      expect(directory.readUnsubscribeToken(token)).toEqual(about);
     });
 
     test('whoever unsubscribes from more categories than are kept turns the channel off, and may write back what they read', async () => {
@@ -266,7 +262,7 @@ describeEverywhere((at) => {
   });
 
   test('two directories of one installation know each other’s devices and stops', async () => {
-    const [user, other] = [newUser(), await createDirectory({ redis: at.redis, vault })];
+    const [user, other] = [newUser(), createDirectory({ redis: at.redis, vault })];
     const address = `${randomUUID()}@example.com`;
     await at.directory.setProfile(user, { email: address });
     await at.directory.suppress('email', address, { reason: 'bounced', provider: 'smtp' });

@@ -1,16 +1,16 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { CarillonError } from '@carillon/contracts';
 import { createDirectory, type DeviceAddress, type Directory, type Recipient } from '@carillon/directory';
 import { createRedis, type Outcome, type Redis } from '@carillon/redis';
 import { startRedis } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 /*
  * Two processes that work on one token, in every order in which their steps can reach Redis.
  */
 
-const vault = createVault(`k1:${randomBytes(32).toString('base64')}`);
+const vault = await memoryVault();
 
 /** A process whose calls of Redis are let through one at a time. */
 interface Actor {
@@ -31,7 +31,7 @@ async function createActor(redis: Redis): Promise<Actor> {
     settled();
     await permission;
   };
-  const directory = await createDirectory({
+  const directory = createDirectory({
     redis: {
       ...redis,
       command: async (...args) => turn().then(() => redis.command(...args)),
@@ -104,7 +104,7 @@ let directory: Directory;
 beforeAll(async () => {
   server = await startRedis();
   redis = await createRedis({ url: server.url }, { prefix: 'overlap-test:', temper: 'prompt' });
-  directory = await createDirectory({ redis, vault });
+  directory = createDirectory({ redis, vault });
 });
 afterAll(async () => {
   await redis?.close();

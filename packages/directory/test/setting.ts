@@ -1,12 +1,12 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { ChannelName } from '@carillon/contracts';
 import { createDirectory, type DeviceAddress, type Directory, type Recipient } from '@carillon/directory';
 import { createRedis, type Outcome, type Redis } from '@carillon/redis';
 import { redisPlaces } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 
-export const vault = createVault(`k1:${randomBytes(32).toString('base64')}`);
+export const vault = await memoryVault();
 export const code = (name: string) => expect.objectContaining({ code: name });
 export const newUser = () => `user|${randomUUID()}`;
 export const fcm = (token: string = randomUUID()) => ({ fcm: { token } });
@@ -34,7 +34,7 @@ export function describeEverywhere(tests: (at: Setting) => void): void {
     beforeAll(async () => {
       place = await start();
       redis = await createRedis({ url: place.url }, { prefix: 'directory-test:', temper: 'patient' });
-      directory = await createDirectory({ redis, vault });
+      directory = createDirectory({ redis, vault });
     });
     afterAll(async () => {
       await redis?.close();

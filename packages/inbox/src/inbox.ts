@@ -39,8 +39,10 @@ export interface PageRequest {
 /** What happened since a position: all of it in order, or nothing of it (`recovered: false`: read a page instead). */
 export type Resumption = Head & ({ readonly recovered: true; readonly changes: InboxChange[] } | { readonly recovered: false });
 
-/** How the append of one item ended. `repeated`: it was appended before, and nothing changed. */
-export type Appended = { readonly ok: true; readonly value: 'stored' | 'repeated' } | { readonly ok: false; readonly error: CarillonError };
+/** How the append of one item ended. `repeated`: it was appended before, and nothing changed; `erased`: nothing is kept for this user any more. */
+export type Appended =
+  | { readonly ok: true; readonly value: 'stored' | 'repeated' | 'erased' }
+  | { readonly ok: false; readonly error: CarillonError };
 
 /**
  * The inboxes of all users. Every change takes the next offset of its user's log and is announced to who follows the user.
@@ -59,11 +61,14 @@ export interface Inbox {
   since(userId: string, position: Position): Promise<Resumption>;
   /**
    * Hears a user's changes as they are announced. Resolves when no later change can be missed by the subscription itself; announcements are
-   * a hint (at most once, in order): compare offsets and read `since` on a gap. One subscription a user; the listener must not throw.
+   * a hint (at most once, in order): compare offsets and read `since` on a gap. One subscription a user; the listeners must not throw. `onRevoked` hears
+   * that the user's client tokens of before a time (ms since the epoch) count no more. @throws ERASURE_UNDER_WAY
    */
-  follow(userId: string, listener: (change: InboxChange) => void): Promise<() => Promise<void>>;
+  follow(userId: string, listener: (change: InboxChange) => void, onRevoked?: (since: number) => void): Promise<() => Promise<void>>;
   /** Tells when announcements may have been lost (the connection was away): check the position of every followed user. */
   onGap(listener: () => void): void;
+  /** Removes all of a user's inbox, its log included: whoever comes back begins another. Answers how many notifications it held. */
+  forget(userId: string): Promise<number>;
   /** Closes what `follow` opened. */
   close(): Promise<void>;
 }

@@ -120,6 +120,11 @@ export function createMemoryInbox(limits: InboxLimits, onRead: (ids: readonly st
       };
     },
     onGap() {},
+    async forget(userId) {
+      const count = users.get(userId)?.items.size ?? 0;
+      users.delete(userId);
+      return count;
+    },
     async close() {
       followers.clear();
     },

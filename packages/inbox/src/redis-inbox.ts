@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { CarillonError, type InboxEvent, type Notification, toCarillonError } from '@carillon/contracts';
-import { type Call, loadScript, type Redis, type Script, type Subscriber } from '@carillon/redis';
-import type { Vault } from '@carillon/vault';
-import type { Head, Inbox, InboxChange, InboxPage, PageRequest, Resumption } from './inbox.js';
+import { type Call, loadScript, type Outcome, type Redis, type Script, type Subscriber } from '@carillon/redis';
+import type { PersonKey, Vault } from '@carillon/vault';
+import type { Appended, Head, Inbox, InboxChange, InboxPage, PageRequest, Resumption } from './inbox.js';
 import { fromCursor, type ItemState, toBody, toCursor, toNotification } from './item.js';
 
 /** Bounds of every inbox. */
@@ -53,16 +53,26 @@ export function createInbox(parts: {
     REMEMBER_GONE_MS,
   ];
   const call = (userId: string, ...args: (string | number)[]): Call => ({ keys: keysOf(userId), args: [...options(), ...args] });
-  const notification = (userId: string, id: string, state: string, sealed: string) => openNotification(vault, userId, id, state, sealed);
-  const followers = createFollowers(redis, notification);
+  const keyOf = async (userId: string) => (await vault.people([userId], 'leave')).get(userId) as PersonKey;
+  const followers = createFollowers(redis, vault);
 
   return {
     async append(items) {
-      const calls = items.map(
-        (item): Call => ({ keys: keysOf(item.userId), args: [item.id, item.createdAt, vault.seal('inbox', item.userId, toBody(item))] }),
-      );
-      const outcomes = await redis.batch<number>(scripts.append, options(), calls);
-      return outcomes.map((outcome) => (outcome.ok ? { ok: true, value: outcome.value === 1 ? 'stored' : 'repeated' } : outcome));
+      try {
+        const keys = await vault.people(
+          items.map(({ userId }) => userId),
+          'make',
+        );
+        const there = items.filter(({ userId }) => !keys.get(userId)?.isErasing);
+        const calls = there.map((item): Call => {
+          const sealed = (keys.get(item.userId) as PersonKey).seal('inbox', item.id, toBody(item));
+          return { keys: keysOf(item.userId), args: [item.id, item.createdAt, sealed] };
+        });
+        const outcomes = new Map((await redis.batch<number>(scripts.append, options(), calls)).map((outcome, i) => [there[i], outcome]));
+        return items.map((item) => toAppended(outcomes.get(item)));
+      } catch (thrown) {
+        return items.map(() => ({ ok: false, error: toCarillonError(thrown) }));
+      }
     },
     async markAsRead(userId, notificationId) {
       const changed = await redis.run<number>(scripts.read, call(userId, notificationId));
@@ -75,16 +85,26 @@ export function createInbox(parts: {
       if (ids.length > 0) await onRead(ids);
     },
     async page(userId, request) {
-      const [epoch, offset, unreadCount, more, ...rows] = await redis.run<PageReply>(scripts.page, call(userId, ...pageArguments(request)));
-      return toPage({ epoch, offset, unreadCount }, more === 1, rows, (id, state, sealed) => notification(userId, id, state, sealed));
+      const [key, reply] = await Promise.all([keyOf(userId), redis.run<PageReply>(scripts.page, call(userId, ...pageArguments(request)))]);
+      const [epoch, offset, unreadCount, more, ...rows] = reply;
+      return toPage({ epoch, offset, unreadCount }, more === 1, rows, opener(userId, key));
     },
     async head(userId) {
       const [epoch, offset, unreadCount] = await redis.run<[string, number, number]>(scripts.head, call(userId));
       return { epoch, offset, unreadCount };
     },
     async since(userId, position) {
-      const reply = await redis.run<SinceReply>(scripts.since, call(userId, position.epoch, position.offset, REPLAY_MAX_BYTES));
-      return toResumption(reply, (id, state, sealed) => notification(userId, id, state, sealed));
+      const [key, reply] = await Promise.all([
+        keyOf(userId),
+        redis.run<SinceReply>(scripts.since, call(userId, position.epoch, position.offset, REPLAY_MAX_BYTES)),
+      ]);
+      return toResumption(reply, opener(userId, key));
+    },
+    async forget(userId) {
+      const [items, index, gone, head, log] = keysOf(userId);
+      const count = await redis.command<number>('HLEN', items);
+      await redis.command('DEL', items, index, gone, head, log);
+      return count;
     },
     follow: followers.follow,
     onGap: followers.onGap,
@@ -101,12 +121,20 @@ function parseState(state: string): ItemState {
   return { deliveredAt, readAt, seenAt, archivedAt };
 }
 
-function openNotification(vault: Vault, userId: string, id: string, state: string, sealed: string): Notification {
-  try {
-    return toNotification(userId, id, parseState(state), vault.open('inbox', userId, sealed));
-  } catch (error) {
-    return toNotification(userId, id, parseState(state), { error: toCarillonError(error).code });
-  }
+/** One that cannot be opened is shown without its words, with the error's code. */
+function opener(userId: string, key: PersonKey): Opener {
+  return (id, state, sealed) => {
+    try {
+      return toNotification(userId, id, parseState(state), key.open('inbox', id, sealed));
+    } catch (error) {
+      return toNotification(userId, id, parseState(state), { error: toCarillonError(error).code });
+    }
+  };
+}
+
+function toAppended(outcome: Outcome<number> | undefined): Appended {
+  if (!outcome) return { ok: true, value: 'erased' };
+  return outcome.ok ? { ok: true, value: outcome.value === 1 ? 'stored' : 'repeated' } : outcome;
 }
 
 function pageArguments({ limit, offset = 0, cursor }: PageRequest): (string | number)[] {
@@ -147,23 +175,35 @@ function toChange(epoch: string, offset: number, change: string, open: (id: stri
   return { ...head, event: event as Exclude<InboxEvent, 'deleted'>, notification: open(id, state) };
 }
 
+/** Who follows a user, with the user's key: announcements are opened at once. */
+interface Following {
+  readonly userId: string;
+  readonly listener: (change: InboxChange) => void;
+  readonly onRevoked: ((since: number) => void) | undefined;
+  readonly open: Opener;
+}
+
+/** Before the time since when tokens count, in an announcement that those of before are revoked. */
+const REVOKED = 'revoked|';
+
 /** Live announcements: one subscriber connection a process, opened when the first user is followed. */
-function createFollowers(redis: Redis, open: (userId: string, id: string, state: string, sealed: string) => Notification) {
-  const followed = new Map<string, { userId: string; listener: (change: InboxChange) => void }>();
+function createFollowers(redis: Redis, vault: Vault) {
+  const followed = new Map<string, Following>();
   const gapListeners: (() => void)[] = [];
   let connecting: Promise<Subscriber> | undefined;
 
   const hear = (channel: string, message: string) => {
-    const follower = followed.get(channel);
-    if (!follower) return;
+    const following = followed.get(channel);
+    if (!following) return;
+    if (message.startsWith(REVOKED)) return following.onRevoked?.(Number(message.slice(REVOKED.length)));
     // epoch|offset|event|id|unread count|state|sealed
     const afterEpoch = message.indexOf('|');
     const afterOffset = message.indexOf('|', afterEpoch + 1);
     const beforeSealed = message.lastIndexOf('|');
     const change = message.slice(afterOffset + 1, beforeSealed);
     const offset = Number(message.slice(afterEpoch + 1, afterOffset));
-    const openBody = (id: string, state: string) => open(follower.userId, id, state, message.slice(beforeSealed + 1));
-    follower.listener(toChange(message.slice(0, afterEpoch), offset, change, openBody));
+    const openBody = (id: string, state: string) => following.open(id, state, message.slice(beforeSealed + 1));
+    following.listener(toChange(message.slice(0, afterEpoch), offset, change, openBody));
   };
   const connect = async () => {
     const subscriber = await redis.subscriber();
@@ -182,9 +222,12 @@ function createFollowers(redis: Redis, open: (userId: string, id: string, state:
   };
 
   return {
-    async follow(userId: string, listener: (change: InboxChange) => void) {
+    async follow(userId: string, listener: (change: InboxChange) => void, onRevoked?: (since: number) => void) {
       const channel = redis.keys.inboxChannel(userId);
-      const own = { userId, listener };
+      // Also for a user of whom nothing is known yet: the key is there before anything can be announced.
+      const key = (await vault.people([userId], 'make')).get(userId) as PersonKey;
+      if (key.isErasing) throw new CarillonError('ERASURE_UNDER_WAY', { field: 'userId' });
+      const own: Following = { userId, listener, onRevoked, open: opener(userId, key) };
       followed.set(channel, own);
       try {
         await (await subscriber()).subscribe(channel);

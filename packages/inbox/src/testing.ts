@@ -230,5 +230,19 @@ export function inboxConformance(make: () => Promise<Inbox>): ConformanceCase[] 
       assert.equal((await inbox.head(user)).offset, 5);
       assert.equal(heard.length, 4);
     }),
+    check('forgets a user altogether, and begins anew when something comes', async (inbox) => {
+      const [userId, other] = [newUser(), newUser()];
+      const before = await add(inbox, userId, 3);
+      await add(inbox, other, 1);
+      const { epoch } = await inbox.head(userId);
+      assert.equal(await inbox.forget(userId), 3);
+      assert.deepEqual((await inbox.page(userId, { limit: 10 })).data, []);
+      assert.equal((await inbox.head(other)).unreadCount, 1);
+      assert.equal((await inbox.since(userId, { epoch, offset: 1 })).recovered, false);
+      await add(inbox, userId, 1);
+      const { data, unreadCount } = await inbox.page(userId, { limit: 10 });
+      assert.equal(unreadCount, 1);
+      assert.ok(!data.some(({ id }) => before.some((item) => item.id === id)));
+    }),
   ];
 }

@@ -1,12 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { createInbox, LOG_MAX_ENTRIES } from '@carillon/inbox';
 import { inboxConformance, TEST_LIMITS, testItem } from '@carillon/inbox/testing';
 import { createRedis, type Redis } from '@carillon/redis';
 import { redisPlaces, startRedis, waitFor } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-const vault = createVault(`k1:${randomBytes(32).toString('base64')}`);
+const vault = await memoryVault();
 const PREFIX = 'inbox-test:';
 
 describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
@@ -114,7 +113,7 @@ describe('in Redis', () => {
     await inbox.append([testItem('locked')]);
     const other = createInbox({
       redis,
-      vault: createVault(`k2:${randomBytes(32).toString('base64')}`),
+      vault: await memoryVault(),
       limits: { maxItems: 10, retention: 1e9 },
     });
     await other.append([testItem('locked')]);

@@ -1,3 +1,4 @@
+import { type Actor, type Audit, noAudit } from '@carillon/audit';
 import { CarillonError, cancellationKeySchema, notificationIdSchema, parse, userIdSchema } from '@carillon/contracts';
 import type { Deliveries } from '@carillon/deliveries';
 import { z } from 'zod';
@@ -8,13 +9,33 @@ const AT_ONCE = 50;
 
 const keySchema = z.strictObject({ cancellationKey: cancellationKeySchema, userId: userIdSchema.optional() });
 
-/** Cancels one notification, or those with one key; `hashOf` gives the name under which a key is stored. */
+interface CancelParts {
+  readonly deliveries: Pick<Deliveries, 'cancel' | 'keyedBy' | 'get'>;
+  readonly audit?: Audit | undefined;
+}
+
+/** Cancels one notification, or those with one key, and notes what is canceled; `hashOf` gives the name under which a key is stored. */
 export async function cancel(
-  deliveries: Pick<Deliveries, 'cancel' | 'keyedBy' | 'get'>,
+  { deliveries, audit = noAudit }: CancelParts,
   hashOf: (cancellationKey: string) => string,
+  actor: Actor,
   target: string | CancelTarget,
 ): Promise<Canceled> {
   const result: Canceled = { canceled: [], alreadySent: [] };
+  try {
+    return await run(deliveries, hashOf, target, result);
+  } finally {
+    // Also of those that were stopped before one failed.
+    if (result.canceled.length > 0) audit.note({ actor, action: 'notification.canceled', ids: result.canceled });
+  }
+}
+
+async function run(
+  deliveries: CancelParts['deliveries'],
+  hashOf: (cancellationKey: string) => string,
+  target: string | CancelTarget,
+  result: Canceled,
+): Promise<Canceled> {
   if (typeof target !== 'string' && (typeof target !== 'object' || target === null))
     throw new CarillonError('FIELD_INVALID', { message: 'must be an id, or an object with id or cancellationKey' });
   if (typeof target === 'string' || 'id' in target) {

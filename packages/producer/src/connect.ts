@@ -1,8 +1,9 @@
+import { openAudit } from '@carillon/audit';
 import { CarillonError, parse, type Template } from '@carillon/contracts';
 import { createDeliveries } from '@carillon/deliveries';
 import { createRedis } from '@carillon/redis';
 import { createTemplates } from '@carillon/templates';
-import { createVault } from '@carillon/vault';
+import { connectVault } from '@carillon/vault';
 import { z } from 'zod';
 import type { Producer } from './producer.js';
 import { createProducer } from './redis-producer.js';
@@ -12,12 +13,22 @@ const optionsSchema = z.strictObject({
   redisCluster: z.union([z.boolean(), z.literal('auto')]).optional(),
   redisPrefix: z.string().min(1).default('notification:'),
   encryptionKeys: z.string().min(1),
+  keysRedisUrl: z.string().min(1).optional(),
+  /** Folder of the data keys, where the installation keeps them in files: `.data/user-keys` beside an embedded Redis. */
+  keysFolder: z.string().min(1).optional(),
   partitions: z.number().int().min(1).max(64).default(1),
   /** How long records of notifications are kept, ms: as the workers have it. */
   retentionStatus: z
     .number()
     .positive()
     .default(30 * 24 * 3600 * 1000),
+  /** Where the audit trail is kept: `file:<folder>`, `stdout` or `redis`. */
+  auditSink: z.string().min(1).default('redis'),
+  /** How long Redis keeps the audit trail, where it is the one to keep it, ms. */
+  retentionAudit: z
+    .number()
+    .positive()
+    .default(6 * 365 * 24 * 3600 * 1000),
 });
 
 /** Where the installation is and with which keys it seals; each as the setting of the same name, see docs/configuration.md. */
@@ -35,26 +46,26 @@ export interface ConnectedProducer extends Producer {
  * @throws CONFIGURATION_INVALID, REDIS_UNAVAILABLE, SEAL_BROKEN (other encryption keys than the installation's)
  */
 export async function connectProducer(options: ConnectOptions): Promise<ConnectedProducer> {
-  const { redisUrl, redisCluster, redisPrefix, encryptionKeys, partitions, retentionStatus } = parse(
-    optionsSchema,
-    options,
-    'CONFIGURATION_INVALID',
-  );
-  const vault = createVault(encryptionKeys);
+  const config = parse(optionsSchema, options, 'CONFIGURATION_INVALID');
+  const { redisUrl, redisCluster, redisPrefix, partitions, retentionStatus } = config;
   const redis = await createRedis({ url: redisUrl, cluster: redisCluster }, { prefix: redisPrefix, temper: 'prompt' });
+  const opened = [redis.close];
+  const closeAll = async () => {
+    for (const close of opened.splice(0).reverse()) await close();
+  };
   try {
+    const audit = await openAudit({ redis, sink: config.auditSink, retention: config.retentionAudit, writer: 'producer' });
+    opened.push(() => audit.close());
+    const vault = await connectVault(config, { redis, audit, folder: config.keysFolder, defer: (_what, close) => opened.push(close) });
     const templates = await createTemplates(redis);
+    opened.push(templates.close);
     const deliveries = createDeliveries({ redis, retention: retentionStatus });
-    const producer = await createProducer({ redis, vault, templates, deliveries, partitions });
-    const close = async () => {
-      await producer.close();
-      await templates.close();
-      await redis.close();
-    };
+    const producer = createProducer({ redis, vault, audit, templates, deliveries, partitions });
+    opened.push(producer.close);
     let closing: Promise<void> | undefined;
-    return { ...producer, registerTemplate: templates.register, close: () => (closing ??= close()) };
+    return { ...producer, registerTemplate: templates.register, close: () => (closing ??= closeAll()) };
   } catch (error) {
-    await redis.close();
+    await closeAll();
     throw error instanceof CarillonError ? error : new CarillonError('INTERNAL', { cause: error });
   }
 }

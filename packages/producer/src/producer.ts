@@ -24,8 +24,11 @@ export interface Producer {
   queueNotification(request: NotificationRequest): Promise<string>;
   /** Queues many; each has its own result, in order. Never throws for one of them. @throws FIELD_INVALID if it is no list */
   queueNotifications(requests: readonly NotificationRequest[]): Promise<QueueResult[]>;
-  /** The same for another caller: idempotency keys of different callers are different. `caller` is the name of an API key. */
-  as(caller: string): Pick<Producer, 'queueNotification' | 'queueNotifications'>;
+  /**
+   * The same for another caller: idempotency keys of different callers are different, and the audit trail names them. `caller` is the name of an
+   * API key.
+   */
+  as(caller: string): Pick<Producer, 'queueNotification' | 'queueNotifications' | 'cancel'>;
   /**
    * Cancels one notification (by its id) or all with one cancellation key, of one user if told. Final: what is `canceled` is never sent; of what is
    * `alreadySent` something was sent, or was just going out. One of which a part was stopped and a part was out is in both; one with nothing to stop and

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { type Actor, type Audit, noAudit } from '@carillon/audit';
 import {
   CarillonError,
   type ChannelName,
@@ -25,11 +26,11 @@ import {
 } from '@carillon/queue';
 import { type Redis, redisError, replyCode } from '@carillon/redis';
 import type { Templates } from '@carillon/templates';
-import { installationSecret, keyedHash, type Vault } from '@carillon/vault';
+import type { PersonKey, Vault } from '@carillon/vault';
 import { v7 as uuidv7 } from 'uuid';
 import type { z } from 'zod';
 import { cancel } from './cancel.js';
-import type { Producer, QueueResult } from './producer.js';
+import type { CancelTarget, Producer, QueueResult } from './producer.js';
 
 /** Jobs of one partition and priority on their way to Redis at once: enough to hide the round trip, few enough that callers gather. */
 const ADDS_IN_FLIGHT = 4;
@@ -39,6 +40,7 @@ const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const DEFAULT_CALLER = 'library';
 
 interface Accepted {
+  readonly caller: string;
   readonly packed: Packed<RenderItem>;
   readonly record: NewRecord;
   /** Hash of the request, if its id comes from an idempotency key. */
@@ -52,11 +54,13 @@ export interface ProducerParts {
   readonly templates: Templates;
   readonly deliveries: Deliveries;
   readonly partitions: number;
+  /** Hears who queued what and who canceled it; nobody unless told. */
+  readonly audit?: Audit | undefined;
 }
 
-/** A producer. Close it when done; the parts stay open. @throws REDIS_UNAVAILABLE, SEAL_BROKEN (other encryption keys than before) */
-export async function createProducer(parts: ProducerParts): Promise<Producer> {
-  const secret = await installationSecret(parts.redis, parts.vault);
+/** A producer. Close it when done; the parts stay open. */
+export function createProducer(parts: ProducerParts): Producer {
+  const { vault } = parts;
   const stages = Array.from({ length: parts.partitions }, (_, partition) =>
     createStageQueue(parts, renderStage, queueName(renderStage.name, partition)),
   );
@@ -73,8 +77,8 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
 
   const queueAs = async (caller: string, request: NotificationRequest): Promise<string> => {
     if (closed) throw new CarillonError('SERVICE_CLOSED');
-    const asked = read(secret, caller, request);
-    const accepted = await accept(parts, asked);
+    const asked = read(vault, caller, request);
+    const accepted = await accept(parts, caller, asked);
     if (accepted === undefined) return asked.id;
     if (closed) throw new CarillonError('SERVICE_CLOSED');
     const { item, json } = accepted.packed;
@@ -82,7 +86,14 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
     if (!result.ok) throw result.error;
     return result.value;
   };
+  const cancelAs = async (caller: string, target: string | CancelTarget) => {
+    if (closed) throw new CarillonError('SERVICE_CLOSED');
+    return cancel(parts, (key) => cancellationHash(vault, key), actorOf(caller), target).catch((error) => {
+      throw unavailable(error);
+    });
+  };
   const as = (caller: string) => ({
+    cancel: (target: string | CancelTarget) => cancelAs(caller, target),
     queueNotification: (request: NotificationRequest) => queueAs(caller, request),
     queueNotifications: async (requests: readonly NotificationRequest[]) => {
       if (!Array.isArray(requests)) throw new CarillonError('FIELD_INVALID', { message: 'must be a list of notifications' });
@@ -100,12 +111,6 @@ export async function createProducer(parts: ProducerParts): Promise<Producer> {
   return {
     ...as(DEFAULT_CALLER),
     as,
-    async cancel(target) {
-      if (closed) throw new CarillonError('SERVICE_CLOSED');
-      return cancel(parts.deliveries, (key) => cancellationHash(secret, key), target).catch((error) => {
-        throw unavailable(error);
-      });
-    },
     async close() {
       closed = true;
       await commits.idle();
@@ -125,32 +130,32 @@ interface Asked {
 }
 
 /** The name under which a cancellation key is stored: it may tell of people and what they come for. */
-function cancellationHash(secret: Buffer, key: string): string {
-  return keyedHash(secret, 'cancellation', key).toString('base64url');
+function cancellationHash(vault: Vault, key: string): string {
+  return vault.hash('cancellation', key).toString('base64url');
 }
 
 /** Reads a request before anything is awaited, and copies it: the caller may use its object for the next one. */
-function read(secret: Buffer, caller: string, input: NotificationRequest): Asked {
+function read(vault: Vault, caller: string, input: NotificationRequest): Asked {
   const { idempotencyKey, cancellationKey, data, ...rest } = parse(notificationRequestSchema, input);
   const json = JSON.stringify(data);
   if (Buffer.byteLength(json) > DATA_MAX_BYTES) {
     throw new CarillonError('FIELD_INVALID', { field: 'data', message: `data: must be at most ${DATA_MAX_BYTES} bytes of JSON` });
   }
   const body = { ...rest, data: JSON.parse(json) as typeof data };
-  const hash = cancellationKey === undefined ? undefined : cancellationHash(secret, cancellationKey);
+  const hash = cancellationKey === undefined ? undefined : cancellationHash(vault, cancellationKey);
   if (idempotencyKey === undefined) return { id: newId(), body, requestHash: undefined, cancellationHash: hash };
   const whole = cancellationKey === undefined ? body : { ...body, cancellationKey };
-  const requestHash = keyedHash(secret, 'request', canonical(whole)).toString('base64url');
-  return { id: keyedId(secret, caller, idempotencyKey), body, requestHash, cancellationHash: hash };
+  const requestHash = vault.hash('request', canonical(whole)).toString('base64url');
+  return { id: keyedId(vault, caller, idempotencyKey), body, requestHash, cancellationHash: hash };
 }
 
 /**
  * Decides what can be decided before the queue is asked: template version, channels, priority. Undefined for what was queued before
  * under the same key, whatever has become of its template since.
  */
-async function accept({ templates, deliveries }: ProducerParts, asked: Asked): Promise<Accepted | undefined> {
+async function accept({ templates, deliveries, vault }: ProducerParts, caller: string, asked: Asked): Promise<Accepted | undefined> {
   try {
-    return await prepare(templates, asked);
+    return { caller, ...(await prepare(templates, vault, asked)) };
   } catch (thrown) {
     const { id, requestHash } = asked;
     if (requestHash !== undefined && (await deliveries.wasQueued({ id, requestHash }).catch(() => false))) return undefined;
@@ -158,9 +163,14 @@ async function accept({ templates, deliveries }: ProducerParts, asked: Asked): P
   }
 }
 
-async function prepare(templates: Templates, { id, body, requestHash, cancellationHash }: Asked): Promise<Accepted> {
+async function prepare(
+  templates: Templates,
+  vault: Vault,
+  { id, body, requestHash, cancellationHash }: Asked,
+): Promise<Omit<Accepted, 'caller'>> {
   const { definition, version, check } = await templates.current(body.templateId);
   check(body.data);
+  await checkPerson(vault, body.userId);
   const channels = allowedChannels(body.channels, definition.channels);
   const createdAt = Date.now();
   const category = body.category ?? definition.category;
@@ -177,8 +187,15 @@ async function prepare(templates: Templates, { id, body, requestHash, cancellati
     ...(category !== undefined && { category }),
     createdAt,
   };
-  const record: NewRecord = { id, userId, templateId, templateVersion: version, channels, category, cancellationHash, createdAt };
+  const sealed = category === undefined ? undefined : vault.seal('category', id, category);
+  const record: NewRecord = { id, userId, templateId, templateVersion: version, channels, category: sealed, cancellationHash, createdAt };
   return { packed: pack(item), record, requestHash };
+}
+
+/** Fetches the key of whom it is for, one that was never told of getting theirs now; nobody is told anything while they are being erased. */
+async function checkPerson(vault: Vault, userId: string): Promise<void> {
+  const key = (await vault.people([userId], 'make')).get(userId) as PersonKey;
+  key.check();
 }
 
 function allowedChannels(wanted: ChannelName[] | undefined, offered: ChannelName[]): ChannelName[] {
@@ -190,7 +207,7 @@ function allowedChannels(wanted: ChannelName[] | undefined, offered: ChannelName
 
 /** Writes records and one job, together in one round trip: a caller hears of its id when both are there. */
 async function commit(
-  { redis, deliveries }: ProducerParts,
+  { redis, deliveries, audit = noAudit }: ProducerParts,
   stage: StageQueue<RenderItem>,
   accepted: Accepted[],
 ): Promise<Committed<string>[]> {
@@ -216,7 +233,28 @@ async function commit(
     const error = failure?.(id) ?? unwritten;
     results.set(entry, error ? refused(error) : { ok: true, value: id });
   });
+  noteQueued(audit, fresh, results);
   return accepted.map((entry) => results.get(entry) as Committed<string>);
+}
+
+/** Tells of what is in the queue now, and of what may be: an answer that was lost is no reason to know nothing of it later. */
+function noteQueued(audit: Audit, entries: readonly Accepted[], results: ReadonlyMap<Accepted, Committed<string>>): void {
+  const sorts = new Map<string, { caller: string; outcome: 'ok' | 'QUEUE_OUTCOME_UNKNOWN'; ids: string[] }>();
+  for (const entry of entries) {
+    const result = results.get(entry);
+    const outcome = result?.ok ? 'ok' : 'QUEUE_OUTCOME_UNKNOWN';
+    if (result?.ok === false && result.error.code !== outcome) continue;
+    const sort = sorts.get(outcome + entry.caller);
+    if (sort) sort.ids.push(entry.record.id);
+    else sorts.set(outcome + entry.caller, { caller: entry.caller, outcome, ids: [entry.record.id] });
+  }
+  for (const { caller, outcome, ids } of sorts.values())
+    audit.note({ actor: actorOf(caller), action: 'notification.queued', ids, outcome });
+}
+
+/** Who a caller is to the audit trail: an API key by its name, or this library in somebody's backend. */
+function actorOf(caller: string): Actor {
+  return { type: caller === DEFAULT_CALLER ? 'system' : 'key', name: caller };
 }
 
 function claimsOf(accepted: readonly Accepted[]): Claim[] {
@@ -299,8 +337,8 @@ function newId(): string {
 }
 
 /** A UUID of version 8 (RFC 9562, custom) from a keyed hash: the same for the same caller and key, telling nothing of either. */
-function keyedId(secret: Buffer, caller: string, key: string): string {
-  const bytes = keyedHash(secret, 'idempotency', caller, key).subarray(0, 16);
+function keyedId(vault: Vault, caller: string, key: string): string {
+  const bytes = vault.hash('idempotency', caller, key).subarray(0, 16);
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import type { AuditEvent } from '@carillon/audit';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { connectProducer, createProducer, type Producer } from '@carillon/producer';
 import { createStageQueue, queueName, renderStage } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { createTemplates, type Templates } from '@carillon/templates';
 import { startRedis, waitFor } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 
-const vault = createVault(`k:${randomBytes(32).toString('base64')}`);
+const vault = await memoryVault();
 let server: Awaited<ReturnType<typeof startRedis>>;
 let redis: Redis;
 let templates: Templates;
@@ -28,7 +29,7 @@ beforeAll(async () => {
     priority: 'high',
     category: 'care',
   });
-  producer = await createProducer({ redis, vault, templates, deliveries, partitions: 1 });
+  producer = createProducer({ redis, vault, templates, deliveries, partitions: 1 });
 });
 afterAll(async () => {
   await producer?.close();
@@ -45,7 +46,7 @@ const request = (more: object = {}) => ({ userId: 'u', templateId: 't', data: { 
 const queued = async () => {
   const stage = createStageQueue({ redis, vault }, renderStage, queueName('render', 0));
   const jobs = await stage.queue.getJobs(['prioritized', 'wait']);
-  const opened = jobs.map((job) => stage.read(job.id as string, job.data));
+  const opened = await Promise.all(jobs.map(async (job) => (await stage.read(job.data)).items));
   await stage.queue.close();
   return opened;
 };
@@ -207,7 +208,7 @@ test('a Redis that hangs makes the outcome unknown, and the id is told', async (
 });
 
 test('after closing nothing is taken', async () => {
-  const mine = await createProducer({ redis, vault, templates, deliveries, partitions: 1 });
+  const mine = createProducer({ redis, vault, templates, deliveries, partitions: 1 });
   await mine.close();
   await expect(mine.queueNotification(request())).rejects.toMatchObject({ code: 'SERVICE_CLOSED' });
 });
@@ -230,4 +231,27 @@ test('a backend connects with an address and the keys, and has the verbs it need
   await expect(connectProducer({ redisUrl: server.url, redisPrefix: 'backend-test:', encryptionKeys: others })).rejects.toMatchObject({
     code: 'SEAL_BROKEN',
   });
+});
+
+test('the audit hears who queued what and who canceled it, and nothing of what was not queued', async () => {
+  const heard: AuditEvent[] = [];
+  const audit = { note: (event: AuditEvent) => heard.push({ ...event, ids: [...(event.ids ?? [])] }), keep: async () => undefined };
+  const own = await createProducer({ redis, vault, templates, deliveries, partitions: 1, audit });
+  const clinic = own.as('clinic');
+  const [a, b] = (await Promise.all([clinic.queueNotification(request()), own.queueNotification(request())])) as [string, string];
+  const keyed = await clinic.queueNotification(request({ idempotencyKey: 'audited' }));
+  await clinic.queueNotification(request({ idempotencyKey: 'audited' }));
+  await expect(clinic.queueNotification(request({ data: {} }))).rejects.toMatchObject({ code: 'TEMPLATE_DATA_MISSING' });
+  await clinic.cancel(a);
+  await own.cancel({ id: b });
+  await own.close();
+  const told = (type: string, name: string, action: string, ids: string[]) =>
+    expect.objectContaining({ actor: { type, name }, action, ids });
+  expect(heard).toEqual([
+    told('key', 'clinic', 'notification.queued', [a]),
+    told('system', 'library', 'notification.queued', [b]),
+    told('key', 'clinic', 'notification.queued', [keyed]),
+    told('key', 'clinic', 'notification.canceled', [a]),
+    told('system', 'library', 'notification.canceled', [b]),
+  ]);
 });

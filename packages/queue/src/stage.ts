@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type Address, CarillonError, type Priority, parse, priorityRank } from '@carillon/contracts';
+import { type Address, CarillonError, type Priority, parse, priorityRank, toCarillonError } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
-import type { Vault } from '@carillon/vault';
+import type { PersonKey, Vault } from '@carillon/vault';
 import { type Job, type JobsOptions, Queue } from 'bullmq';
 import type { z } from 'zod';
 
@@ -26,13 +26,19 @@ export interface StageDefinition<T extends Item> {
   readonly item: z.ZodType<T>;
 }
 
-/** How a job is stored. Ids are in clear, so that a person can find a job; the items are sealed for the job's id. */
+/**
+ * How a job is stored. Ids are in clear, so that somebody can find a job; each item is sealed for the job's id under the key of its own user, so
+ * that whoever is erased is gone from jobs as well, and whom it is for is told by the name of that key only.
+ */
 interface JobData extends History {
-  readonly v: 1;
+  readonly v: 2;
   readonly ids: string[];
+  /** Names of the users' keys, as many as ids. */
+  readonly owners: string[];
   /** Tries the items had in other jobs before this one. */
   readonly tries: number;
-  readonly sealed: string;
+  /** As many as ids. */
+  readonly sealed: string[];
 }
 
 /** Bytes of items one job may carry: bounds what one failure repeats and what one command ships. */
@@ -86,13 +92,29 @@ export function pack<T extends Item>(item: T): Packed<T> {
   return { item, json: JSON.stringify(item) };
 }
 
+/** An item of a job that cannot be opened, by this process or now. */
+export interface Broken {
+  readonly id: string;
+  readonly owner: string;
+  readonly sealed: string;
+  readonly error: CarillonError;
+}
+
 /** One partition of one stage's queue. */
 export interface StageQueue<T extends Item> {
   readonly queue: Queue;
-  /** Queues one job. All items share the priority of the first. @throws whatever the connection throws */
+  /**
+   * Queues one job. All items share the priority of the first. Items of somebody who is being erased are left out. @throws whatever the connection
+   * throws, KEY_STORE_UNAVAILABLE
+   */
   add(items: readonly Packed<T>[], options: AddOptions): Promise<void>;
-  /** The items of a job. @throws JOB_UNREADABLE, SEAL_BROKEN */
-  read(jobId: string, data: unknown): T[];
+  /**
+   * The items of a job. Those whose users were erased since are left out; those that cannot be opened are told apart, still sealed.
+   * @throws JOB_UNREADABLE, KEY_STORE_UNAVAILABLE, REDIS_UNAVAILABLE
+   */
+  read(data: unknown): Promise<{ items: T[]; broken: Broken[] }>;
+  /** Queues an item that cannot be opened as a job of its own, as it is. */
+  setAside(broken: Broken, options: AddOptions & { readonly priority: number }): Promise<void>;
 }
 
 /** The name of one partition's queue. */
@@ -120,28 +142,33 @@ export function createStageQueue<T extends Item>(
   name: string,
 ): StageQueue<T> {
   const queue = openQueue(parts.redis, name);
+  const put = async (content: SealedItems, priority: number, { jobId, delay = 0, tries = 0, last = false, history = {} }: AddOptions) => {
+    const data: JobData = { v: 2, ...content, tries, ...history };
+    await queue.add(definition.name, data, jobOptions(jobId, priority, delay, last ? 1 : Math.max(1, MAX_ATTEMPTS - tries)));
+  };
   return {
     queue,
-    async add(items, { jobId, delay = 0, tries = 0, last = false, history = {} }) {
-      const first = items[0];
-      if (!first) return;
-      const sealed = parts.vault.seal('job', jobId, `[${items.map(({ json }) => json).join()}]`);
-      const data: JobData = { v: 1, ids: items.map(({ item }) => item.id), tries, ...history, sealed };
-      await queue.add(definition.name, data, jobOptions(jobId, first.item.priority, delay, last ? 1 : Math.max(1, MAX_ATTEMPTS - tries)));
+    async add(items, options) {
+      const { ids, owners, sealed } = await sealItems(parts.vault, definition.name, items);
+      if (ids.length === 0) return;
+      const { priority } = (items[0] as Packed<T>).item;
+      await put({ ids, owners, sealed }, priorityRank[priority] ?? priorityRank.normal, options);
     },
-    read(jobId, data) {
-      const { sealed } = (data ?? {}) as Partial<JobData>;
-      if (typeof sealed !== 'string') throw new CarillonError('JOB_UNREADABLE');
-      const items = parseList(parts.vault.open('job', jobId, sealed));
-      return items.map((item) => parse(definition.item, item, 'JOB_UNREADABLE'));
+    async read(data) {
+      const opened = await openItems(parts.vault, definition.name, data);
+      return {
+        items: opened.texts.map((text) => parse(definition.item, parseItem(text), 'JOB_UNREADABLE')),
+        broken: opened.broken,
+      };
     },
+    setAside: ({ id, owner, sealed }, { priority, ...options }) => put({ ids: [id], owners: [owner], sealed: [sealed] }, priority, options),
   };
 }
 
-function jobOptions(jobId: string, priority: Priority, delay: number, attempts: number): JobsOptions {
+function jobOptions(jobId: string, priority: number, delay: number, attempts: number): JobsOptions {
   return {
     jobId,
-    priority: priorityRank[priority] ?? priorityRank.normal,
+    priority,
     delay,
     attempts,
     backoff: { type: BACKOFF },
@@ -152,14 +179,56 @@ function jobOptions(jobId: string, priority: Priority, delay: number, attempts: 
   };
 }
 
-function parseList(json: string): unknown[] {
+type SealedItems = Pick<JobData, 'ids' | 'owners' | 'sealed'>;
+
+/** What each item is bound to besides its user: moved to another notification or stage it does not open. */
+const boundTo = (stage: string, id: string) => `${stage} ${id}`;
+
+async function sealItems(vault: Vault, stage: string, items: readonly Packed<Item>[]): Promise<SealedItems> {
+  const keys = await vault.people(
+    items.map(({ item }) => item.userId),
+    'make',
+  );
+  const data: SealedItems = { ids: [], owners: [], sealed: [] };
+  for (const { item, json } of items) {
+    const key = keys.get(item.userId) as PersonKey;
+    if (key.isErasing) continue;
+    data.ids.push(item.id);
+    data.owners.push(key.name);
+    data.sealed.push(key.seal('job', boundTo(stage, item.id), json));
+  }
+  return data;
+}
+
+async function openItems(vault: Vault, stage: string, data: unknown): Promise<{ texts: string[]; broken: Broken[] }> {
+  const { ids, owners, sealed } = (data ?? {}) as Partial<JobData>;
+  const isWhole = isList(ids) && isList(owners) && isList(sealed) && ids.length > 0 && ids.length === owners.length;
+  if (!isWhole || ids.length !== sealed.length) throw new CarillonError('JOB_UNREADABLE');
+  const keys = await vault.holders(owners);
+  const texts: string[] = [];
+  const broken: Broken[] = [];
+  for (const [i, id] of ids.entries()) {
+    const [owner, one] = [owners[i] as string, sealed[i] as string];
+    try {
+      texts.push((keys.get(owner) as PersonKey).open('job', boundTo(stage, id), one));
+    } catch (thrown) {
+      const error = toCarillonError(thrown);
+      // Nobody is told any more what was queued before they were erased.
+      if (error.code !== 'PERSON_ERASED') broken.push({ id, owner, sealed: one, error });
+    }
+  }
+  return { texts, broken };
+}
+
+const isList = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === 'string');
+
+function parseItem(json: string): unknown {
   try {
-    const list: unknown = JSON.parse(json);
-    if (Array.isArray(list) && list.length > 0) return list;
+    return JSON.parse(json);
   } catch {
     // Its message would quote the text.
+    throw new CarillonError('JOB_UNREADABLE');
   }
-  throw new CarillonError('JOB_UNREADABLE');
 }
 
 /** The ids of a job's items, which are in clear. */

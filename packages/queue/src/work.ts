@@ -1,7 +1,7 @@
 import { CarillonError, toCarillonError } from '@carillon/contracts';
 import { DelayedError, type Job } from 'bullmq';
 import { backoff } from './backoff.js';
-import { historyOf, type Item, idsOf, itemKey, pack, type StageDefinition, type StageQueue, triesOf } from './stage.js';
+import { type Broken, historyOf, type Item, idsOf, itemKey, pack, type StageDefinition, type StageQueue, triesOf } from './stage.js';
 
 /** What a handler is told besides the items. */
 export interface Attempt {
@@ -55,7 +55,14 @@ const SPLIT = 10;
 /** What is postponed pauses like a third try: up to 2 s, since no count tells how often it was. */
 const POSTPONED_AS = 3;
 /** No fault of the items and nothing that was tried with them, so it costs them no try: our own Redis, a provider's absence, our own rate. */
-const COSTS_NO_TRY = new Set<string>(['REDIS_UNAVAILABLE', 'QUEUE_FULL', 'CHANNEL_HELD', 'CHANNEL_LIMITED', 'OUTCOME_AWAITED']);
+const COSTS_NO_TRY = new Set<string>([
+  'REDIS_UNAVAILABLE',
+  'KEY_STORE_UNAVAILABLE',
+  'QUEUE_FULL',
+  'CHANNEL_HELD',
+  'CHANNEL_LIMITED',
+  'OUTCOME_AWAITED',
+]);
 /** Of these, what is no fault of anything: a backlog of it would fill the logs. */
 const IS_WAITING = new Set<string>(['CHANNEL_HELD', 'CHANNEL_LIMITED', 'OUTCOME_AWAITED']);
 
@@ -86,6 +93,7 @@ async function work<T extends Item>(options: Work<T>, place: Place<T>, job: Job)
   };
 
   const items = await read(options, place, job, report);
+  if (items.length === 0) return;
   if (job.stalledCounter > 0 && !place.isolated) return isolate(place, job, items);
   const errors = hasCrashed(place, job)
     ? items.map(() => new CarillonError('JOB_CRASHED_WORKER'))
@@ -113,21 +121,30 @@ async function attempt<T extends Item>(
 
 async function read<T extends Item>(options: Work<T>, place: Place<T>, job: Job, report: (error: CarillonError) => void): Promise<T[]> {
   try {
-    return place.stage.read(job.id as string, job.data);
+    const { items, broken } = await place.stage.read(job.data);
+    // Of somebody whose key is not there, perhaps not yet. What can be read does not wait for it.
+    if (items.length > 0) await Promise.all(broken.map((one) => setAside(place, job, one)));
+    else if (broken[0]) throw broken[0].error;
+    return items;
   } catch (thrown) {
     const error = toCarillonError(thrown);
+    // Nothing is known of the job yet.
+    if (COSTS_NO_TRY.has(error.code)) throw new Postponed(error);
     report(error);
     // Perhaps sealed with a key that this process is only about to be given.
     const final = error.code !== 'SEAL_BROKEN' || isLastTry(job);
-    if (final)
-      await giveUp(
-        options,
-        job,
-        idsOf(job).map((id) => ({ id })),
-        error,
-      );
+    if (final) {
+      const ids = idsOf(job).map((id) => ({ id }));
+      await giveUp(options, job, ids, error);
+    }
     throw new JobError(error, final);
   }
+}
+
+function setAside<T extends Item>(place: Place<T>, job: Job, broken: Broken): Promise<void> {
+  const tries = triesOf(job) + 1;
+  const options = { jobId: `${broken.id}~${job.id}~${tries}`, tries, delay: backoff(tries, broken.error), history: historyOf(job) };
+  return place.stage.setAside(broken, { ...options, priority: job.opts.priority ?? 0 });
 }
 
 const isLastTry = (job: Job) => job.attemptsMade + 1 >= (job.opts.attempts ?? 1);

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { CarillonError } from '@carillon/contracts';
 import {
   createStageQueue,
@@ -13,12 +13,12 @@ import {
 } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { redisPlaces, waitFor } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Queue } from 'bullmq';
 import { z } from 'zod';
 
-const vault = createVault(`k:${randomBytes(32).toString('base64')}`);
+const vault = await memoryVault();
 const stageOf = (name: string) => ({ name, itemsPerJob: () => 100, item: z.custom<Item>() });
 const item = (id: string = randomUUID()): Item => ({ id, userId: 'u', priority: 'normal' });
 let prefixes = 0;

@@ -1,9 +1,10 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { CarillonError } from '@carillon/contracts';
 import { createStageQueue, type Item, openQueueViews, pack, queueName, runStage, type StageWorkerOptions } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { startRedis, waitFor } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { createKeyRing, type KeyStore, openVault, type PersonKey } from '@carillon/vault';
+import { memoryKeyStore, memoryVault, testRing } from '@carillon/vault/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { Queue } from 'bullmq';
 import { z } from 'zod';
@@ -11,7 +12,14 @@ import { z } from 'zod';
 interface TestItem extends Item {
   readonly note: string;
 }
-const vault = createVault(`k:${randomBytes(32).toString('base64')}`);
+const provider = createKeyRing(testRing());
+const store = memoryKeyStore();
+const vault = await openVault({ provider, store });
+/** The same store, in which one person is missing. */
+const withoutPerson = (whole: KeyStore, name: string): KeyStore => ({
+  ...whole,
+  get: async (shelf, names) => (await whole.get(shelf, names)).map((value, i) => (names[i] === name ? null : value)),
+});
 const definition = { name: 'in_app', itemsPerJob: () => 100, item: z.custom<TestItem>() };
 const item = (note: string, priority: Item['priority'] = 'normal'): TestItem => ({ id: randomUUID(), userId: 'u', priority, note });
 
@@ -137,8 +145,10 @@ test('while our own Redis is the fault, tries are not spent', async () => {
 });
 
 test('a job that is no job fails at once, its items are given up by their ids, and it holds up nothing', async () => {
-  const sealed = vault.seal('job', 'broken', '{"not":"a list');
-  await raw.add('x', { v: 1, ids: ['x', 'y'], tries: 0, sealed }, { jobId: 'broken', priority: 1, attempts: 10 });
+  const key = (await vault.people(['u'], 'make')).get('u') as PersonKey;
+  const sealed = ['x', 'y'].map((id) => key.seal('job', `in_app ${id}`, '{"not":"an item'));
+  const data = { v: 2, ids: ['x', 'y'], owners: [key.name, key.name], tries: 0, sealed };
+  await raw.add('x', data, { jobId: 'broken', priority: 1, attempts: 10 });
   await queue().add([item('good')].map(pack), { jobId: 'good' });
   let done = 0;
   const givenUp = await work(async (given) => {
@@ -151,10 +161,44 @@ test('a job that is no job fails at once, its items are given up by their ids, a
 });
 
 test('a job sealed with a key that is not known yet waits for it', async () => {
-  await raw.add('x', { v: 1, ids: ['x'], tries: 0, sealed: 'bm9uc2Vuc2U=' }, { jobId: 'early', attempts: 5, backoff: 60_000 });
+  const data = { v: 2, ids: ['x'], owners: [vault.nameOf('u')], tries: 0, sealed: ['bm9uc2Vuc2U='] };
+  await raw.add('x', data, { jobId: 'early', attempts: 5, backoff: 60_000 });
   const givenUp = await work(async () => []);
   await waitFor(async () => (await raw.getDelayedCount()) === 1, { what: 'the job to be delayed' });
   expect(givenUp).toEqual([]);
+});
+
+test('an item whose key is missing waits by itself, and its neighbours do not wait for it', async () => {
+  const stranger = { ...item('stranger'), userId: 'stranger' };
+  await queue().add([item('a'), stranger, item('b')].map(pack), { jobId: 'job' });
+  const other = await memoryVault({ provider, store: withoutPerson(store, vault.nameOf('stranger')) });
+  const seen: string[] = [];
+  await work(
+    async (given) => {
+      seen.push(...given.map(({ note }) => note));
+      return [];
+    },
+    { vault: other },
+  );
+  await waitFor(async () => seen.length === 2 && (await raw.getDelayedCount()) === 1, { what: 'two done and one that waits' });
+  const [waiting] = await raw.getDelayed();
+  expect(waiting?.data.ids).toEqual([stranger.id]);
+});
+
+test('of somebody who was erased nothing is done any more, also if they are queued for again', async () => {
+  const before = { ...item('before'), userId: 'ada' };
+  await queue().add([item('a'), before].map(pack), { jobId: 'job' });
+  await vault.destroy('ada');
+  await queue().add([{ ...item('meanwhile'), userId: 'ada' }, item('b')].map(pack), { jobId: 'later' });
+  expect((await raw.getJob('later'))?.data.ids).toHaveLength(1);
+  const seen: string[] = [];
+  await work(async (given) => {
+    seen.push(...given.map(({ note }) => note));
+    return [];
+  });
+  await waitFor(async () => seen.length === 2 && (await raw.getActiveCount()) === 0, { what: 'what is left' });
+  expect(seen.sort()).toEqual(['a', 'b']);
+  expect(await raw.getFailedCount()).toBe(0);
 });
 
 test('what cannot be noted as given up is not given up', async () => {

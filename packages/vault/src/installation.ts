@@ -1,21 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import type { Vault } from './vault.js';
+import { KEY_BYTES, type KeyProvider } from './key-ring.js';
+import type { KeyStore } from './key-store.js';
 
-const SECRET_BYTES = 32;
+/** The name of the installation's secret in the key store. */
+export const INSTALLATION = 'secret';
+/** What it is wrapped for. */
+export const installationContext = 'installation';
 
-/** What a secret is kept in: a Redis, seen no closer than needed. */
-interface Store {
-  readonly keys: { readonly installation: string };
-  command<T>(name: string, ...args: string[]): Promise<T>;
-}
-
-/**
- * The secret behind keyed hashes: made once per installation, kept sealed, so that it outlives a change of encryption keys. 32 bytes.
- *
- * @throws SEAL_BROKEN (other encryption keys than before); what the store throws
- */
-export async function installationSecret(store: Store, vault: Vault): Promise<Buffer> {
-  const fresh = vault.seal('installation', '', randomBytes(SECRET_BYTES).toString('base64'));
-  await store.command('SET', store.keys.installation, fresh, 'NX');
-  return Buffer.from(vault.open('installation', '', await store.command<string>('GET', store.keys.installation)), 'base64');
+/** The secret from which keyed hashes and the installation's own keys are derived: made once, kept wrapped. @throws SEAL_BROKEN (other encryption keys than before) */
+export async function installationSecret(provider: KeyProvider, store: KeyStore): Promise<Buffer> {
+  const [there] = await store.get('installation', [INSTALLATION]);
+  const [wrapped] =
+    there == null
+      ? await store.add('installation', [[INSTALLATION, await provider.wrap(randomBytes(KEY_BYTES), installationContext)]])
+      : [there];
+  return provider.unwrap(wrapped as string, installationContext);
 }

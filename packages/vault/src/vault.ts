@@ -1,126 +1,86 @@
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, type KeyObject, randomFillSync } from 'node:crypto';
-import { CarillonError } from '@carillon/contracts';
+import { type Audit, noAudit } from '@carillon/audit';
+import { LRUCache } from 'lru-cache';
+import { openWith, sealWith } from './envelope.js';
+import { installationSecret } from './installation.js';
+import type { KeyProvider } from './key-ring.js';
+import type { KeyStore } from './key-store.js';
+import { deriveFrom } from './keyed-hash.js';
+import { People } from './people.js';
+import type { PersonKey } from './person-key.js';
+import { type Sweep, sweep } from './rotation.js';
 
-/** What sealed bytes are for; bound to them, so that they open for nothing else. */
-export type Purpose = 'job' | 'inbox' | 'installation' | 'session' | 'person' | 'unsubscribe' | 'preview';
+/** What the installation seals for itself. */
+export type HousePurpose = 'session' | 'unsubscribe' | 'category' | 'erasure';
 
-/** Seals and opens text. */
+/** Seals and opens what must not be readable at rest. What is about a person is sealed under that person's own key. */
 export interface Vault {
-  /** Seals `text` for one purpose and owner (a user id, a job id). The result is base64. */
-  seal(purpose: Purpose, owner: string, text: string): string;
-  /** Opens what `seal` made. @throws SEAL_BROKEN if it was altered, is for another purpose or owner, or its key is not configured. */
-  open(purpose: Purpose, owner: string, sealed: string): string;
+  /** Seals under a key of the installation, which lives as long as it. `owner` says whose, or of what, it is. The result is base64. */
+  seal(purpose: HousePurpose, owner: string, text: string): string;
+  /** @throws SEAL_BROKEN */
+  open(purpose: HousePurpose, owner: string, sealed: string): string;
+  /** A keyed hash, 32 bytes: for names and ids that must not tell what they were made from. */
+  hash(purpose: string, ...parts: readonly string[]): Buffer;
+  /** The name under which a person's key is kept; see `PersonKey`. */
+  nameOf(userId: string): string;
+  /**
+   * The keys of people by user id, in one round trip for those this process did not hold; `make` makes the missing ones. A person without a key, or who is
+   * being erased, has an entry too; it opens and seals nothing. @throws KEY_STORE_UNAVAILABLE, REDIS_UNAVAILABLE
+   */
+  people(userIds: Iterable<string>, missing: 'make' | 'leave'): Promise<ReadonlyMap<string, PersonKey>>;
+  /** The keys of people by the names of their keys. None is made. */
+  holders(names: Iterable<string>): Promise<ReadonlyMap<string, PersonKey>>;
+  /**
+   * Destroys a person's key: what was sealed for them opens never again. Answers until when other processes may still hold it, ms since the
+   * epoch; until then nothing can be sealed for the person, and afterwards only what is sealed anew can be opened.
+   */
+  destroy(userId: string): Promise<number>;
+  /** Wraps all keys by the current encryption key, and tells which keys are still in use. */
+  sweep(): Promise<Sweep>;
+  /** Where the keys are kept, for the log of erasures beside them. */
+  readonly store: KeyStore;
 }
 
-/** First byte of an envelope: version 1 is AES-256-GCM with a 12-byte nonce and a 16-byte tag. */
-const VERSION = 1;
-const NONCE_BYTES = 12;
-/** NIST SP 800-38D allows shorter tags, Node would accept them; this pins the full one. */
-const TAG_BYTES = 16;
-const KEY_BYTES = 32;
-
-/** Bytes of randomness fetched at a time: one call per nonce would cost as much as the sealing. */
-const NONCE_POOL_BYTES = NONCE_BYTES * 1024;
-
-interface Key {
-  readonly kid: string;
-  /** A key object: from plain bytes Node would make one for every message, at twice the cost of the cipher. */
-  readonly secret: KeyObject;
+export interface VaultParts {
+  readonly provider: KeyProvider;
+  readonly store: KeyStore;
+  readonly audit?: Pick<Audit, 'note'> | undefined;
+  /** How long a process may hold a person's key, ms; 60 s unless told. All processes of an installation must agree. */
+  readonly cacheMs?: number | undefined;
 }
 
-const noncePool = Buffer.alloc(NONCE_POOL_BYTES);
-let nonceAt = NONCE_POOL_BYTES;
+/** Names held by a process: computing one costs as much as sealing a short text. */
+const NAMES_HELD = 50_000;
+/** Bytes of a person's name in the key store. */
+const NAME_BYTES = 16;
 
-/** A random nonce that is not given out again. */
-function nextNonce(): Buffer {
-  if (nonceAt === NONCE_POOL_BYTES) {
-    randomFillSync(noncePool);
-    nonceAt = 0;
-  }
-  nonceAt += NONCE_BYTES;
-  return Buffer.from(noncePool.subarray(nonceAt - NONCE_BYTES, nonceAt));
-}
-
-/** Envelope: version (1 byte), length of key id (1), key id, nonce (12), ciphertext, tag (16). */
-function seal(key: Key, purpose: Purpose, owner: string, text: string): string {
-  const kid = Buffer.from(key.kid);
-  const nonce = nextNonce();
-  const cipher = createCipheriv('aes-256-gcm', key.secret, nonce, { authTagLength: TAG_BYTES });
-  cipher.setAAD(associatedData(purpose, owner));
-  const body = cipher.update(text, 'utf8');
-  cipher.final();
-  return Buffer.concat([Buffer.from([VERSION, kid.length]), kid, nonce, body, cipher.getAuthTag()]).toString('base64');
-}
-
-function open(keys: ReadonlyMap<string, Key>, purpose: Purpose, owner: string, sealed: string): string {
-  const bytes = Buffer.from(sealed, 'base64');
-  const kidEnd = 2 + (bytes[1] ?? 0);
-  const key = bytes[0] === VERSION ? keys.get(bytes.toString('utf8', 2, kidEnd)) : undefined;
-  const bodyStart = kidEnd + NONCE_BYTES;
-  if (!key || bytes.length < bodyStart + TAG_BYTES) throw new CarillonError('SEAL_BROKEN');
-  const decipher = createDecipheriv('aes-256-gcm', key.secret, bytes.subarray(kidEnd, bodyStart), { authTagLength: TAG_BYTES });
-  decipher.setAAD(associatedData(purpose, owner));
-  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
-  try {
-    const text = decipher.update(bytes.subarray(bodyStart, -TAG_BYTES));
-    decipher.final();
-    return text.toString('utf8');
-  } catch {
-    // The cause says nothing more than that the tag did not match.
-    throw new CarillonError('SEAL_BROKEN');
-  }
-}
-
-/** Purposes have no separator in them, so no two pairs give the same bytes. */
-function associatedData(purpose: Purpose, owner: string): Buffer {
-  return Buffer.from(`carillon|${VERSION}|${purpose}|${owner}`);
-}
-
-/**
- * Reads a key ring: `kid:base64(32 bytes)`, comma-separated. The first key seals, all open.
- *
- * @throws CONFIGURATION_INVALID for an unreadable entry, a key of another length, or a key id used twice.
- */
-function parseKeyRing(ring: string): [Key, ...Key[]] {
-  const keys = ring.split(',').map((entry, index): Key => {
-    const [kid = '', encoded = ''] = entry.trim().split(':');
-    const bytes = Buffer.from(encoded, 'base64');
-    if (!/^[\w.-]{1,32}$/.test(kid) || bytes.length !== KEY_BYTES) {
-      throw new CarillonError('CONFIGURATION_INVALID', { message: `encryption key ${index + 1} is not of the form kid:base64(32 bytes)` });
-    }
-    return { kid, secret: createSecretKey(bytes) };
-  });
-  if (new Set(keys.map((key) => key.kid)).size !== keys.length) {
-    throw new CarillonError('CONFIGURATION_INVALID', { message: 'two encryption keys have the same id' });
-  }
-  return keys as [Key, ...Key[]];
-}
-
-/** A vault over a key ring; see `parseKeyRing` for its form and what it throws. */
-export function createVault(ring: string): Vault {
-  const keys = parseKeyRing(ring);
-  const byId = new Map(keys.map((key) => [key.kid, key]));
-  return {
-    seal: (purpose, owner, text) => seal(keys[0], purpose, owner, text),
-    open: (purpose, owner, sealed) => open(byId, purpose, owner, sealed),
+/** Opens the vault over a key store. @throws SEAL_BROKEN (other encryption keys than before), KEY_STORE_UNAVAILABLE, REDIS_UNAVAILABLE */
+export async function openVault({ provider, store, audit = noAudit, cacheMs }: VaultParts): Promise<Vault> {
+  const derived = deriveFrom(await installationSecret(provider, store));
+  const names = new LRUCache<string, string>({ max: NAMES_HELD });
+  const nameOf = (userId: string): string => {
+    const known = names.get(userId);
+    if (known !== undefined) return known;
+    const name = derived.hash('person', userId).subarray(0, NAME_BYTES).toString('base64url');
+    names.set(userId, name);
+    return name;
   };
-}
+  const people = new People({ provider, store, audit, cacheMs });
+  const houseKey = (purpose: HousePurpose) => ({ id: 'house', secret: derived.key(purpose) });
 
-/** A hash that only holders of `secret` can make: for ids that must not tell what they were made from. 32 bytes. */
-export function keyedHash(secret: Buffer, purpose: string, ...parts: string[]): Buffer {
-  const hmac = createHmac('sha256', keyOf(secret, purpose));
-  // Lengths first, so that ('ab','c') and ('a','bc') differ.
-  for (const part of parts) hmac.update(`${Buffer.byteLength(part)}:`).update(part);
-  return hmac.digest();
-}
-
-/** Keys derived so far: deriving one takes five times as long as using it. Secrets are few, purposes are our own. */
-const derived = new WeakMap<Buffer, Map<string, KeyObject>>();
-
-function keyOf(secret: Buffer, purpose: string): KeyObject {
-  const keys = derived.get(secret) ?? new Map<string, KeyObject>();
-  derived.set(secret, keys);
-  const key = keys.get(purpose) ?? createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `carillon|${purpose}`, KEY_BYTES)));
-  keys.set(purpose, key);
-  return key;
+  return {
+    store,
+    nameOf,
+    hash: derived.hash,
+    seal: (purpose, owner, text) => sealWith(houseKey(purpose), [purpose, owner], text),
+    open: (purpose, owner, sealed) => openWith(houseKey(purpose), [purpose, owner], sealed).toString('utf8'),
+    async people(userIds, missing) {
+      const ids = new Map<string, string>();
+      for (const userId of userIds) ids.set(userId, nameOf(userId));
+      const keys = await people.get(ids.values(), missing);
+      return new Map([...ids].map(([userId, name]) => [userId, keys.get(name) as PersonKey]));
+    },
+    holders: (wanted) => people.get(wanted, 'leave'),
+    destroy: (userId) => people.destroy(nameOf(userId)),
+    sweep: () => sweep(provider, store, audit),
+  };
 }

@@ -1,0 +1,51 @@
+import { createSecretKey } from 'node:crypto';
+import { CarillonError } from '@carillon/contracts';
+import { type Key, keyIdOf, openWith, sealWith } from './envelope.js';
+
+/**
+ * Wraps data keys, which are 32 bytes. Here a key management service can stand: wrapped keys are all that is stored, and it is asked once
+ * per key, process and minute at most.
+ */
+export interface KeyProvider {
+  /** The id of the key that wraps now. */
+  readonly current: string;
+  /** Wraps a data key for what `context` names. @throws KEY_STORE_UNAVAILABLE */
+  wrap(dataKey: Buffer, context: string): Promise<string>;
+  /** @throws SEAL_BROKEN (altered, for another context, or wrapped by a key that is not known), KEY_STORE_UNAVAILABLE */
+  unwrap(wrapped: string, context: string): Promise<Buffer>;
+  /** The id of the key that wrapped this; undefined if it cannot be told. */
+  wrappedBy(wrapped: string): string | undefined;
+}
+
+export const KEY_BYTES = 32;
+
+/**
+ * A key ring from the setting: `kid:base64(32 bytes)`, comma-separated. The first key wraps, all unwrap.
+ *
+ * @throws CONFIGURATION_INVALID for an unreadable entry, a key of another length, or a key id used twice.
+ */
+export function createKeyRing(ring: string): KeyProvider {
+  const keys = ring.split(',').map(readKey);
+  const byId = new Map(keys.map((key) => [key.id, key]));
+  if (byId.size !== keys.length) throw new CarillonError('CONFIGURATION_INVALID', { message: 'two encryption keys have the same id' });
+  const current = keys[0] as Key;
+  return {
+    current: current.id,
+    wrap: async (dataKey, context) => sealWith(current, ['wrap', context], dataKey),
+    async unwrap(wrapped, context) {
+      const key = byId.get(keyIdOf(wrapped) ?? '');
+      if (!key) throw new CarillonError('SEAL_BROKEN');
+      return openWith(key, ['wrap', context], wrapped);
+    },
+    wrappedBy: keyIdOf,
+  };
+}
+
+function readKey(entry: string, index: number): Key {
+  const [id = '', encoded = ''] = entry.trim().split(':');
+  const bytes = Buffer.from(encoded, 'base64');
+  if (!/^[\w.-]{1,32}$/.test(id) || bytes.length !== KEY_BYTES) {
+    throw new CarillonError('CONFIGURATION_INVALID', { message: `encryption key ${index + 1} is not of the form kid:base64(32 bytes)` });
+  }
+  return { id, secret: createSecretKey(bytes) };
+}

@@ -1,0 +1,162 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { type Audit, noAudit } from '@carillon/audit';
+import { toCarillonError } from '@carillon/contracts';
+import { LRUCache } from 'lru-cache';
+import { KEY_BYTES, type KeyProvider } from './key-ring.js';
+import type { KeyStore } from './key-store.js';
+import { createPersonKey, type PersonEntry, type PersonKey } from './person-key.js';
+
+/** How long a process may hold a person's key, ms: after an erasure, nobody has it any more when this time is over. */
+export const KEY_CACHE_MS = 60_000;
+/** What an erasure waits beyond that, as a part of it (5 s to a minute): for what was being written with a key just before its time was over. */
+const ERASURE_MARGIN = 1 / 12;
+/** Keys held by a process; half a kilobyte each. */
+const KEYS_HELD = 50_000;
+/** Bytes of a key's id: 96 bits, so that no two keys of a person have the same. */
+const KEY_ID_BYTES = 12;
+
+export interface PeopleParts {
+  readonly provider: KeyProvider;
+  readonly store: KeyStore;
+  readonly audit?: Pick<Audit, 'note'> | undefined;
+  /** ms; all processes of an installation must agree. */
+  readonly cacheMs?: number | undefined;
+}
+
+const actor = { type: 'system', name: 'vault' } as const;
+
+/** The keys of people: fetched and unwrapped when they are needed, made when they are first needed, destroyed when somebody is erased. */
+export class People {
+  readonly #parts: PeopleParts;
+  readonly #audit: Pick<Audit, 'note'>;
+  readonly #held: LRUCache<string, PersonKey>;
+  /** Fetches under way, so that a hundred notifications for one user ask once. */
+  readonly #coming = new Map<string, Promise<PersonKey>>();
+  readonly #cacheMs: number;
+
+  constructor(parts: PeopleParts) {
+    this.#parts = parts;
+    this.#audit = parts.audit ?? noAudit;
+    this.#cacheMs = parts.cacheMs ?? KEY_CACHE_MS;
+    this.#held = new LRUCache({ max: KEYS_HELD, ttl: this.#cacheMs, updateAgeOnGet: false });
+  }
+
+  /** Keys by name; `make` makes those that are missing. @throws KEY_STORE_UNAVAILABLE, REDIS_UNAVAILABLE */
+  async get(names: Iterable<string>, missing: 'make' | 'leave'): Promise<Map<string, PersonKey>> {
+    const keys = new Map<string, PersonKey>();
+    const wanted: string[] = [];
+    const coming: Promise<PersonKey>[] = [];
+    for (const name of names) {
+      if (keys.has(name)) continue;
+      const held = this.#held.get(name);
+      const under = held ?? this.#coming.get(`${missing} ${name}`);
+      if (held) keys.set(name, held);
+      else if (under) coming.push(under as Promise<PersonKey>);
+      else if (!wanted.includes(name)) wanted.push(name);
+    }
+    if (wanted.length > 0) coming.push(...this.#fetch(wanted, missing));
+    for (const key of await Promise.all(coming)) keys.set(key.name, key);
+    return keys;
+  }
+
+  #fetch(names: readonly string[], missing: 'make' | 'leave'): Promise<PersonKey>[] {
+    const fetching = this.#read(names, missing);
+    return names.map((name, i) => {
+      const own = fetching.then((keys) => keys[i] as PersonKey);
+      const under = `${missing} ${name}`;
+      this.#coming.set(under, own);
+      own.finally(() => this.#coming.delete(under)).catch(() => undefined);
+      return own;
+    });
+  }
+
+  async #read(names: readonly string[], missing: 'make' | 'leave'): Promise<PersonKey[]> {
+    const { store } = this.#parts;
+    let texts = await store.get('person', names);
+    if (missing === 'make') texts = await this.#makeMissing(names, texts);
+    const keys = await Promise.all(names.map((name, i) => this.#unwrap(name, texts[i] ?? null)));
+    const opened: string[] = [];
+    for (const key of keys) {
+      if (!key.isThere) continue;
+      this.#held.set(key.name, key);
+      opened.push(key.name);
+    }
+    if (opened.length > 0) this.#audit.note({ actor, action: 'key.used', ids: opened });
+    return keys;
+  }
+
+  async #makeMissing(names: readonly string[], texts: readonly (string | null)[]): Promise<(string | null)[]> {
+    const { store } = this.#parts;
+    const now = Date.now();
+    const result = [...texts];
+    const fresh: [position: number, value: string][] = [];
+    for (const [i, text] of texts.entries()) {
+      const entry = parseEntry(text);
+      // Somebody who is told of again after they were erased; nothing that was sealed before opens with the new key.
+      if (text !== null && entry.wrapped === undefined && (entry.until ?? 0) <= now) {
+        const value = await this.#freshEntry(names[i] as string, entry.erased);
+        result[i] = (await store.replace('person', names[i] as string, text, value))
+          ? value
+          : ((await store.get('person', [names[i] as string]))[0] ?? null);
+      }
+      if (text === null) fresh.push([i, await this.#freshEntry(names[i] as string)]);
+    }
+    const added =
+      fresh.length > 0
+        ? await store.add(
+            'person',
+            fresh.map(([i, value]) => [names[i] as string, value]),
+          )
+        : [];
+    const made: string[] = [];
+    for (const [k, [i, value]] of fresh.entries()) {
+      result[i] = added[k] as string;
+      if (added[k] === value) made.push(names[i] as string);
+    }
+    if (made.length > 0) this.#audit.note({ actor, action: 'key.made', ids: made });
+    return result;
+  }
+
+  async #freshEntry(name: string, erased?: readonly string[]): Promise<string> {
+    const wrapped = await this.#parts.provider.wrap(randomBytes(KEY_BYTES), contextOf(name));
+    const entry: PersonEntry = { id: randomBytes(KEY_ID_BYTES).toString('base64url'), wrapped, ...(erased && { erased }) };
+    return JSON.stringify(entry);
+  }
+
+  async #unwrap(name: string, text: string | null): Promise<PersonKey> {
+    const entry = parseEntry(text);
+    if (entry.wrapped === undefined) return createPersonKey(name, entry, undefined);
+    try {
+      return createPersonKey(name, entry, createSecretKey(await this.#parts.provider.unwrap(entry.wrapped, contextOf(name))));
+    } catch (thrown) {
+      const error = toCarillonError(thrown);
+      // One key that cannot be unwrapped is no reason to leave the others of a batch.
+      if (error.code !== 'SEAL_BROKEN') throw error;
+      return createPersonKey(name, entry, undefined, error);
+    }
+  }
+
+  /** Destroys the key of a person; answers until when nothing can be sealed for them. */
+  async destroy(name: string): Promise<number> {
+    const { store } = this.#parts;
+    for (;;) {
+      const [text] = await store.get('person', [name]);
+      const { id, erased = [] } = parseEntry(text ?? null);
+      const until = Math.ceil(Date.now() + this.#cacheMs * (1 + ERASURE_MARGIN));
+      const after = JSON.stringify({ erased: id === undefined ? erased : [...erased, id], until } satisfies PersonEntry);
+      const [now] = text == null ? await store.add('person', [[name, after]]) : [];
+      if (now === after || (text != null && (await store.replace('person', name, text, after)))) {
+        this.#held.delete(name);
+        this.#audit.note({ actor, action: 'key.destroyed', ids: [name] });
+        return until;
+      }
+    }
+  }
+}
+
+/** What a person's key is wrapped for: an entry that is moved to another name does not unwrap. */
+export const contextOf = (name: string) => `person ${name}`;
+
+export function parseEntry(text: string | null): PersonEntry {
+  return text === null ? {} : (JSON.parse(text) as PersonEntry);
+}

@@ -1,0 +1,61 @@
+import type { KeyObject } from 'node:crypto';
+import { CarillonError } from '@carillon/contracts';
+import { keyIdOf, openWith, sealWith } from './envelope.js';
+
+/** What is sealed under a person's key: items of jobs, inbox bodies, what the directory knows of them, previews of their messages. */
+export type PersonPurpose = 'job' | 'inbox' | 'person' | 'preview';
+
+/** The key of one person, as a process holds it for a minute at most. */
+export interface PersonKey {
+  /** The name under which the key store knows the person: a keyed hash of their user id, which tells nothing of it. */
+  readonly name: string;
+  /** Whether there is a key here. */
+  readonly isThere: boolean;
+  /** Whether the person is being erased, so that nothing may be sealed for them. */
+  readonly isErasing: boolean;
+  /** @throws what `seal` would: ERASURE_UNDER_WAY, SEAL_BROKEN (their key cannot be unwrapped) */
+  check(): void;
+  /** Seals `text`; `about` says which of the person's things it is. @throws ERASURE_UNDER_WAY, SEAL_BROKEN (their key cannot be unwrapped) */
+  seal(purpose: PersonPurpose, about: string, text: string): string;
+  /**
+   * Opens what `seal` made for the same person, purpose and `about`. @throws PERSON_ERASED if it was sealed before the person was erased;
+   * SEAL_BROKEN if it was altered, is something else's, or its key is missing or cannot be unwrapped
+   */
+  open(purpose: PersonPurpose, about: string, sealed: string): string;
+}
+
+/** What the key store holds of a person: their key, wrapped, unless they were erased, and the ids of the keys that were destroyed. */
+export interface PersonEntry {
+  readonly id?: string;
+  readonly wrapped?: string;
+  readonly erased?: readonly string[];
+  /** Until when nothing may be sealed for the person, ms since the epoch. */
+  readonly until?: number;
+}
+
+/** A person's key from its entry; `secret` is missing where there is none, `fault` says why it could not be unwrapped. */
+export function createPersonKey(name: string, entry: PersonEntry, secret: KeyObject | undefined, fault?: CarillonError): PersonKey {
+  const bound = (purpose: PersonPurpose, about: string) => [purpose, name, about];
+  const key = entry.id !== undefined && secret ? { id: entry.id, secret } : undefined;
+  const held = () => {
+    if (!key) throw fault ?? underWay(entry);
+    return key;
+  };
+  return {
+    name,
+    check: () => void held(),
+    isThere: key !== undefined,
+    isErasing: (entry.until ?? 0) > Date.now(),
+    seal: (purpose, about, text) => sealWith(held(), bound(purpose, about), text),
+    open(purpose, about, sealed) {
+      const id = keyIdOf(sealed);
+      if (id !== undefined && entry.erased?.includes(id)) throw new CarillonError('PERSON_ERASED');
+      if (!key) throw fault ?? new CarillonError('SEAL_BROKEN');
+      return openWith(key, bound(purpose, about), sealed).toString('utf8');
+    },
+  };
+}
+
+function underWay({ until = 0 }: PersonEntry): CarillonError {
+  return new CarillonError('ERASURE_UNDER_WAY', { field: 'userId', retryAfter: Math.max(1, until - Date.now()) });
+}
