@@ -1,10 +1,20 @@
 import { createHash } from 'node:crypto';
-import { CarillonError, type ChannelDefinition, type ContentField, type Json, type OnUnknown, type Template } from '@carillon/contracts';
+import {
+  CarillonError,
+  type ChannelDefinition,
+  type ChannelName,
+  type ContentField,
+  channelDefinition,
+  type Json,
+  type OnUnknown,
+  type Template,
+} from '@carillon/contracts';
 import { checkRendered, isLink, Walk } from './check.js';
 import { createFields } from './fields.js';
+import { createFirewall, type Firewall, type Leak, type PhiPolicy } from './firewall.js';
 import { canonical, fallbacks } from './formats.js';
 import type { Pinned } from './pin.js';
-import { LINE_BREAKING, parseSource, type Source } from './source.js';
+import { LINE_BREAKING, parseSource, type Source, saysItself } from './source.js';
 import type { CompiledTemplate, Reader, Rendered } from './templates.js';
 import { invalid } from './tokens.js';
 import { channelTexts, partOf, type Wording } from './wording.js';
@@ -16,6 +26,12 @@ export interface Compiled extends CompiledTemplate {
   readonly pinned: Pinned | undefined;
   /** Characters of all its texts. */
   readonly size: number;
+  /**
+   * Refuses a template that would bring a field where its class must not go: on any of its channels, in any language.
+   *
+   * @throws TEMPLATE_INVALID, whose `field` is `fields.<name>`
+   */
+  refuseLeaks(): void;
 }
 
 /** The words of a template in one language: `title`, `body`, and those of channels by `<channel>.<field>`. */
@@ -24,8 +40,10 @@ type Words = ReadonlyMap<string, Source>;
 /** What a channel is rendered from in one language. */
 interface Plan {
   readonly fields: readonly { readonly name: string; readonly field: ContentField; readonly source: Source }[];
-  /** Content fields that are followed, for the notification's own link. */
+  /** Content fields that are followed, for the notification's own link; none where it must not go. */
   readonly links: readonly string[];
+  /** What of it must not leave by the channel, if anything; then it is not rendered. */
+  readonly leak: Leak | undefined;
   readonly options: Record<string, string> | undefined;
   readonly onUnknown: OnUnknown | undefined;
 }
@@ -37,9 +55,10 @@ const LINES = { format: 'text', singleLine: false, isLink: false } as const;
  * Compiles a template with the partials it is pinned to.
  *
  * @throws TEMPLATE_INVALID, whose `field` is the path of the part: malformed mustache, a raw, delimiter or partial tag, a forbidden name,
- * nesting too deep, a tag that is no declared field, a value where HTML does not make it safe.
+ * nesting too deep, a tag that is no declared field, a value where HTML does not make it safe. Classes are not looked at here, since a version may
+ * be older than the policy: see `refuseLeaks`, and `render`.
  */
-export function compile(definition: Template, pinned?: Pinned): Compiled {
+export function compile(definition: Template, pinned?: Pinned, policy: PhiPolicy = 'standard'): Compiled {
   const standard = wordsOf(definition, '', pinned);
   const variants = new Map(
     Object.entries(definition.locales ?? {}).map(([tag, variant]) => [canonical(tag), wordsOf(variant, `locales.${tag}.`, pinned)]),
@@ -48,12 +67,13 @@ export function compile(definition: Template, pinned?: Pinned): Compiled {
   const fields = createFields(definition);
   for (const source of sources) fields?.admit(source);
   const meaningOf = (data: Record<string, Json>, about: Reader) => fields?.meaning(data, about);
-  const planOf = planner(definition, standard, variants);
+  const planOf = planner(definition, standard, variants, createFirewall(definition, policy));
   return {
     definition,
     pinned,
     version: versionOf(definition, pinned),
     size: sources.reduce((sum, { text }) => sum + text.length, 1),
+    refuseLeaks: () => refuseLeaks(planOf, definition, [undefined, ...variants.keys()]),
     check(data) {
       fields?.check(data);
       const walk = new Walk(data);
@@ -67,6 +87,10 @@ export function compile(definition: Template, pinned?: Pinned): Compiled {
       } catch (cause) {
         throw cause instanceof CarillonError ? cause : new CarillonError('RENDER_FAILED', { cause });
       }
+    },
+    vouchesFor(found, data, about = {}) {
+      if (sources.some((source) => saysItself(source, found))) return 'text';
+      return fields?.classOf(found, data, about);
     },
   };
 }
@@ -87,21 +111,31 @@ function wordsOf(wording: Wording, at: string, pinned: Pinned | undefined): Word
   return words;
 }
 
+/** Goes through every plan that can be made for a template's channels: one per language it has, and one for all others. @throws TEMPLATE_INVALID */
+function refuseLeaks(planOf: ReturnType<typeof planner>, { channels }: Template, locales: readonly (string | undefined)[]): void {
+  for (const channel of channels as ChannelName[])
+    for (const locale of locales) {
+      const { leak } = planOf(channelDefinition(channel), locale);
+      if (leak) throw new CarillonError('TEMPLATE_INVALID', leak);
+    }
+}
+
 /** Plans are made when first needed: few templates go to every channel in every language. */
-function planner(template: Template, standard: Words, variants: ReadonlyMap<string | undefined, Words>) {
+function planner(template: Template, standard: Words, variants: ReadonlyMap<string | undefined, Words>, firewall: Firewall) {
   const plans = new WeakMap<ChannelDefinition, Map<string | undefined, Plan>>();
   return (channel: ChannelDefinition, locale: string | undefined): Plan => {
     const chain = variants.size === 0 || locale === undefined ? [] : fallbacks(locale).filter((tag) => variants.has(tag));
     const ofChannel = plans.get(channel) ?? new Map<string | undefined, Plan>();
     const known = ofChannel.get(chain[0]);
     if (known) return known;
-    const plan = makePlan(template, channel, [...chain.map((tag) => variants.get(tag) as Words), standard]);
+    const plan = makePlan(template, channel, [...chain.map((tag) => variants.get(tag) as Words), standard], firewall);
     plans.set(channel, ofChannel.set(chain[0], plan));
     return plan;
   };
 }
 
-function makePlan(template: Template, { name: channel, content, options: names }: ChannelDefinition, words: Words[]): Plan {
+function makePlan(template: Template, definition: ChannelDefinition, words: Words[], firewall: Firewall): Plan {
+  const { name: channel, content, options: names } = definition;
   const found = Object.entries(content).flatMap(([name, field]) => {
     // What is said on this channel goes before what is said in this language: a channel's own words may be there to keep the others off a lock screen.
     const own = words.findIndex((of) => of.has(`${channel}.${name}`));
@@ -116,7 +150,8 @@ function makePlan(template: Template, { name: channel, content, options: names }
   const options = names.flatMap((name): [string, string][] => (part[name] === undefined ? [] : [[name, part[name]]]));
   return {
     fields,
-    links: Object.entries(content).flatMap(([name, { link }]) => (link ? [name] : [])),
+    links: firewall.admitsUnclassed(definition) ? Object.entries(content).flatMap(([name, { link }]) => (link ? [name] : [])) : [],
+    leak: firewall.leak(definition, fields),
     options: options.length > 0 ? Object.fromEntries(options) : undefined,
     onUnknown: part.onUnknown as OnUnknown | undefined,
   };
@@ -129,6 +164,7 @@ function renderPlan(
   meaning: Meaning | undefined,
   url: string | undefined,
 ): Rendered {
+  if (plan.leak) throw new CarillonError('RENDER_FAILED', plan.leak);
   const content: Record<string, string> = {};
   for (const { name, field, source } of plan.fields) {
     const text = write(source, field.format === 'html', data, meaning);

@@ -1,9 +1,9 @@
-import { CarillonError, type Json, type Template, type TemplateField } from '@carillon/contracts';
+import { CarillonError, type DataClass, highestOf, type Json, type Template, type TemplateField } from '@carillon/contracts';
 import { type Face, format } from './formats.js';
 import { LINE_BREAKING, type Source } from './source.js';
 import type { Reader } from './templates.js';
 import { invalid, isTag, type Token } from './tokens.js';
-import { lengthOf, type Meaning } from './writer.js';
+import { lengthOf, type Meaning, shown } from './writer.js';
 
 const TIME = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 /** The end of what a Date can be, ms. */
@@ -26,6 +26,8 @@ export interface Fields {
   measure(source: Source, data: Record<string, Json>): number;
   /** What the tags mean for this data and recipient. */
   meaning(data: Record<string, Json>, about: Reader): Meaning;
+  /** The highest class of the fields that show a text for this recipient, or whose value holds it; undefined if none that has a class does. */
+  classOf(found: string, data: Record<string, Json>, about: Reader): DataClass | undefined;
 }
 
 /** The fields a template declares; undefined if it declares none. */
@@ -44,14 +46,12 @@ export function createFields({ fields }: Template): Fields | undefined {
     measure: (source, data) => measureTokens(source.tokens, source.format === 'html', tags, data),
     meaning: (data, about) => ({
       condition: (tag) => isGiven(tags.get(tag) as Tag, data),
-      show(tag) {
-        const { name, type, face } = tags.get(tag) as Tag;
-        const value = given(data, name);
-        if (value === undefined) return '';
-        if (type === 'datetime') return format(face, toTime(value) ?? Number.NaN, about.locale, about.timeZone);
-        return type === 'number' ? format(face, Number(value), about.locale) : String(value);
-      },
+      show: (tag) => showTag(tags.get(tag) as Tag, data, about),
     }),
+    classOf(found, data, about) {
+      const holding = [...tags.values()].filter((tag) => formsOf(tag, data, about).some((form) => form.includes(found)));
+      return highestOf(holding.map(({ name }) => fields[name]?.class));
+    },
   };
 }
 
@@ -106,6 +106,21 @@ function isGiven({ name, type }: Tag, data: Record<string, Json>): boolean {
 
 function shownIn(tokens: Token[]): string[] {
   return tokens.flatMap((token) => (token[0] === 'name' ? [token[1]] : isTag(token) ? shownIn(token[4] ?? []) : []));
+}
+
+function showTag({ name, type, face }: Tag, data: Record<string, Json>, about: Reader): string {
+  const value = given(data, name);
+  if (value === undefined) return '';
+  if (type === 'datetime') return format(face, toTime(value) ?? Number.NaN, about.locale, about.timeZone);
+  return type === 'number' ? format(face, Number(value), about.locale) : String(value);
+}
+
+/** A value as it was given, as a tag shows it, and as that is written in HTML. */
+function formsOf(tag: Tag, data: Record<string, Json>, about: Reader): string[] {
+  const value = given(data, tag.name);
+  if (value === undefined) return [];
+  const shows = showTag(tag, data, about);
+  return [String(value), shown(shows, false), shown(shows, true)].map((form) => form.normalize('NFC'));
 }
 
 /** Null counts as absent. */

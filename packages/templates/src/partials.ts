@@ -1,6 +1,7 @@
 import { CarillonError, parse, partialSchema, type Template, type TemplatePartial } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
 import { compile } from './compile.js';
+import type { PhiPolicy } from './firewall.js';
 import { checkPartial, pin, type ReadPartial } from './pin.js';
 import type { TemplateStore } from './store.js';
 import { invalid } from './tokens.js';
@@ -24,17 +25,17 @@ export interface Partials {
 }
 
 /** Partials beside the templates that use them. */
-export function createPartials(redis: Redis, store: TemplateStore): Partials {
+export function createPartials(redis: Redis, store: TemplateStore, policy: PhiPolicy): Partials {
   const key = redis.keys.partials;
   const read: ReadPartial = async (id) => (await redis.command<string | null>('HGET', key, id)) ?? undefined;
-  const renew = (id: string) => renewTemplate(store, id, read);
+  const renew = (id: string) => renewTemplate(store, id, read, policy);
   return {
     read,
     renew,
     ids: async () => (await redis.command<string[]>('HKEYS', key)).sort(),
     async register(partial) {
       const { id, html } = parse(partialSchema, partial);
-      await checkWith(store, { id, html }, read);
+      await checkWith(store, { id, html }, read, policy);
       const changed = (await read(id)) !== html;
       await redis.command('HSET', key, id, html);
       const templates: string[] = [];
@@ -54,14 +55,14 @@ export function createPartials(redis: Redis, store: TemplateStore): Partials {
 }
 
 /** Refuses a partial with which itself or a template that uses it could not be rendered. @throws TEMPLATE_INVALID `html` */
-async function checkWith(store: TemplateStore, { id, html }: TemplatePartial, read: ReadPartial): Promise<void> {
+async function checkWith(store: TemplateStore, { id, html }: TemplatePartial, read: ReadPartial, policy: PhiPolicy): Promise<void> {
   const readNew: ReadPartial = async (other) => (other === id ? html : read(other));
   await checkPartial(id, html, readNew);
   for (const templateId of await users(store, id)) {
     const template = (await store.latest(templateId))?.definition;
     if (!template) continue;
     try {
-      await compilePinned(template, readNew);
+      await compilePinned(template, readNew, policy);
     } catch (error) {
       if (!(error instanceof CarillonError && error.code === 'TEMPLATE_INVALID')) throw error;
       throw invalid('html', `with it the template "${templateId}" could not be rendered (${error.message})`, error);
@@ -76,20 +77,22 @@ async function users(store: TemplateStore, partialId: string): Promise<string[]>
   return ids;
 }
 
-async function renewTemplate(store: TemplateStore, id: string, read: ReadPartial): Promise<string | undefined> {
+async function renewTemplate(store: TemplateStore, id: string, read: ReadPartial, policy: PhiPolicy): Promise<string | undefined> {
   for (let i = 0; i < TRIES; i++) {
     const latest = await store.latest(id);
     if (!latest) return undefined;
-    const renewed = await compilePinned(latest.definition, read);
+    const renewed = await compilePinned(latest.definition, read, policy);
     if (renewed.version === latest.version) return undefined;
     if ((await store.put(renewed, latest.version)) !== 'overtaken') return renewed.version;
   }
   throw new CarillonError('INTERNAL', { message: `The template "${id}" is registered too often to be renewed.` });
 }
 
-/** A template compiled with the partials as they are. @throws TEMPLATE_INVALID */
-export async function compilePinned(template: Template, read: ReadPartial) {
-  return compile(template, await pin(template, read));
+/** A template compiled with the partials as they are, and fit to be registered. @throws TEMPLATE_INVALID */
+export async function compilePinned(template: Template, read: ReadPartial, policy: PhiPolicy) {
+  const compiled = compile(template, await pin(template, read), policy);
+  compiled.refuseLeaks();
+  return compiled;
 }
 
 function notFound(id: string): CarillonError {

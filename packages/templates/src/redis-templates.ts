@@ -1,18 +1,26 @@
 import { CarillonError, type ChannelName, channelDefinition, parse, type Template, templateSchema } from '@carillon/contracts';
 import type { Redis } from '@carillon/redis';
+import type { PhiPolicy } from './firewall.js';
 import { compilePinned, createPartials } from './partials.js';
 import type { ReadPartial } from './pin.js';
 import { openStore } from './store.js';
 import type { CompiledTemplate, Page, Templates } from './templates.js';
 
-/** Templates in Redis, compiled ones cached; a change is announced to all processes. Close it when done. @throws REDIS_UNAVAILABLE */
-export async function createTemplates(redis: Redis): Promise<Templates> {
-  const store = await openStore(redis);
-  const partials = createPartials(redis, store);
+/**
+ * Templates in Redis, compiled ones cached; a change is announced to all processes. Close it when done.
+ *
+ * `phiPolicy` (`standard`) says where fields without a class may go. It must be the same in every process: those that register refuse by it, and
+ * those that render hold back by it what was registered under another one.
+ *
+ * @throws REDIS_UNAVAILABLE
+ */
+export async function createTemplates(redis: Redis, { phiPolicy = 'standard' }: { phiPolicy?: PhiPolicy } = {}): Promise<Templates> {
+  const store = await openStore(redis, phiPolicy);
+  const partials = createPartials(redis, store, phiPolicy);
   const get = async (id: string) => entryOf(await store.current(id));
   return {
     async register(definition) {
-      const compiled = await compileNew(definition, partials.read);
+      const compiled = await compileNew(definition, partials.read, phiPolicy);
       const { id } = compiled.definition;
       const put = await store.put(compiled);
       // A partial that changed meanwhile may not have seen this template among its users.
@@ -26,7 +34,8 @@ export async function createTemplates(redis: Redis): Promise<Templates> {
     list: async (request) => page(await store.ids(), request, (id) => get(id).catch(ifNot('TEMPLATE_NOT_FOUND')), idOfEntry),
     remove: store.remove,
     async preview(template, { data, ...about }) {
-      const compiled = typeof template === 'string' ? await store.current(template) : await compileNew(template, partials.read);
+      const compiled = typeof template === 'string' ? await store.current(template) : await compileNew(template, partials.read, phiPolicy);
+      compiled.refuseLeaks();
       compiled.check(data);
       const channels = compiled.definition.channels as ChannelName[];
       return Object.fromEntries(channels.map((name) => [name, compiled.render(channelDefinition(name), data, about).content]));
@@ -45,9 +54,9 @@ export async function createTemplates(redis: Redis): Promise<Templates> {
   };
 }
 
-async function compileNew(definition: unknown, read: ReadPartial) {
+async function compileNew(definition: unknown, read: ReadPartial, policy: PhiPolicy) {
   // As it will be stored: fields that are explicitly undefined are not there.
-  return compilePinned(JSON.parse(JSON.stringify(parse(templateSchema, definition))) as Template, read);
+  return compilePinned(JSON.parse(JSON.stringify(parse(templateSchema, definition))) as Template, read, policy);
 }
 
 const entryOf = ({ definition, version }: CompiledTemplate) => ({ template: definition, version });

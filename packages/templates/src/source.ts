@@ -38,3 +38,13 @@ export function parseSource(place: Place, text: string): Source {
 function withoutTags(tokens: Token[]): string {
   return tokens.map(([type, text]) => (type === 'text' ? text : '')).join('');
 }
+
+/** Whether a text holds something by itself, whatever the data. */
+export function saysItself({ hasTags, text, tokens }: Source, found: string): boolean {
+  return (hasTags ? fixedParts(tokens) : text).normalize('NFC').includes(found);
+}
+
+/** What a text says itself, with a character no message has in the place of values. */
+function fixedParts(tokens: Token[]): string {
+  return tokens.map((token) => (isTag(token) ? `\0${fixedParts(token[4] ?? [])}\0` : token[0] === 'text' ? token[1] : '')).join('');
+}

@@ -2,6 +2,7 @@ import { CarillonError, type Template } from '@carillon/contracts';
 import { loadScript, type Redis } from '@carillon/redis';
 import { LRUCache } from 'lru-cache';
 import { type Compiled, compile } from './compile.js';
+import type { PhiPolicy } from './firewall.js';
 import type { Pinned } from './pin.js';
 
 /** How long a version that was replaced or removed stays, ms: longer than any job waits, fails and is tried again. */
@@ -36,7 +37,7 @@ export interface TemplateStore {
 type Stored = Template & { pinned?: Pinned };
 
 /** Opens the store; a change is announced to all processes. @throws REDIS_UNAVAILABLE */
-export async function openStore(redis: Redis): Promise<TemplateStore> {
+export async function openStore(redis: Redis, policy: PhiPolicy): Promise<TemplateStore> {
   const currents = await openCurrents(redis);
   const versions = new LRUCache<string, Compiled>({
     max: CACHE_ENTRIES,
@@ -50,7 +51,7 @@ export async function openStore(redis: Redis): Promise<TemplateStore> {
     const stored = await redis.command<string | null>('HGET', redis.keys.template(id), `version:${wanted}`);
     if (!stored) throw notFound(id);
     const { pinned, ...definition } = JSON.parse(stored) as Stored;
-    const compiled = compile(definition, pinned);
+    const compiled = compile(definition, pinned, policy);
     versions.set(cacheKey, compiled);
     return compiled;
   };

@@ -1,4 +1,4 @@
-import type { ChannelDefinition, ChannelName, Json, OnUnknown, Template, TemplatePartial } from '@carillon/contracts';
+import type { ChannelDefinition, ChannelName, DataClass, Json, OnUnknown, Template, TemplatePartial } from '@carillon/contracts';
 
 /** Whom a template is rendered for. What cannot be used as a locale or zone counts as absent. */
 export interface Reader {
@@ -6,7 +6,7 @@ export interface Reader {
   readonly locale?: string | undefined;
   /** IANA; `UTC` if absent. */
   readonly timeZone?: string | undefined;
-  /** The notification's own link, for a channel's link where the template has none. */
+  /** The notification's own link, for a channel's link where the template has none. It has no class: under the strict policy it stays in the inbox. */
   readonly url?: string | undefined;
 }
 
@@ -33,7 +33,8 @@ export interface CompiledTemplate {
    */
   check(data: Record<string, Json>): void;
   /**
-   * Renders what a channel shows. Made for data that was checked. What a channel says by itself, in whatever language of the reader's,
+   * Renders what a channel shows. Made for data that was checked. Fails rather than show a field where its class must not go: a version may have
+   * been registered under another policy. What a channel says by itself, in whatever language of the reader's,
    * goes before title and body. What a language leaves out is said as in the next more general one, but HTML
    * is left out rather than shown beside a text in a language closer to the reader's: a variant with a `text` or `body` of its own has HTML only
    * if it has its own.
@@ -41,6 +42,13 @@ export interface CompiledTemplate {
    * @throws RENDER_FAILED, CONTENT_TOO_LARGE where the content has more bytes than the channel carries
    */
   render(definition: ChannelDefinition, data: Record<string, Json>, about?: Reader): Rendered;
+  /**
+   * Who answers for a text that was found in what was rendered: `text` if the template's own words hold it (of any channel, in any language),
+   * else the class of the declared field whose value holds it or, for this reader, shows it (the highest of several). Undefined if nobody does:
+   * no field, or none with a class. What is put together from words and values is held by neither. Goes through all of the template: not for
+   * every message.
+   */
+  vouchesFor(found: string, data: Record<string, Json>, about?: Reader): 'text' | DataClass | undefined;
 }
 
 /** A registered template. */
@@ -61,7 +69,8 @@ export interface Templates {
   /**
    * Registers a definition, with the partials it uses as they are now. The same content is the same version and writes nothing.
    *
-   * @throws TEMPLATE_INVALID, FIELD_INVALID
+   * @throws TEMPLATE_INVALID, FIELD_INVALID. `field` is `fields.<name>` where a channel would show that field, in some language, and may not carry
+   * its class
    */
   register(definition: unknown): Promise<{ id: string; version: string; changed: boolean }>;
   /** The current version. @throws TEMPLATE_NOT_FOUND */

@@ -85,7 +85,7 @@ export function lengthOf(value: unknown, html: boolean): number {
 }
 
 /** A value as it is shown. */
-function shown(value: unknown, html: boolean): string {
+export function shown(value: unknown, html: boolean): string {
   const text = String(value).replace(INVISIBLE, '');
   return html ? Mustache.escape(text) : text;
 }

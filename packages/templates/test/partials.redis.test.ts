@@ -98,6 +98,19 @@ describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
     expect((await here.get('uses')).version).toBe(version);
   });
 
+  test('a partial that would bring a field where its class must not go is refused', async () => {
+    const fields = { name: { type: 'text', class: 'pii' }, diagnosis: { type: 'text', class: 'phi' } };
+    await here.register(mail('classed', { html: '{{> footer}}' }, { fields }));
+    await expect(here.registerPartial({ id: 'address', html: '{{#diagnosis}}x{{/diagnosis}}' })).rejects.toMatchObject({
+      code: 'TEMPLATE_INVALID',
+      field: 'html',
+      message: expect.stringContaining('fields.diagnosis: is phi and must not leave by email'),
+    });
+    expect(await here.partial('address')).toEqual({ id: 'address', html: '<i>Street 1</i>' });
+    await here.registerPartial({ id: 'address', html: '{{name}}' });
+    await here.registerPartial({ id: 'address', html: '<i>Street 1</i>' });
+  });
+
   test('a template that takes to a partial in which nothing else changes still hears of it', async () => {
     await here.register(mail('literal', { html: '<i>Street 1</i>' }));
     await here.register(mail('literal', { html: '{{> address}}' }));

@@ -1,3 +1,4 @@
+import { channelDefinition } from '@carillon/contracts';
 import { createRedis, type Redis } from '@carillon/redis';
 import { createTemplates, type Templates } from '@carillon/templates';
 import { redisPlaces, waitFor } from '@carillon/testkit';
@@ -79,6 +80,35 @@ describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
     } while (cursor !== undefined);
     expect(ids.filter((id) => id.startsWith('list-'))).toEqual(['list-a', 'list-b', 'list-c']);
     expect(ids).toEqual([...ids].sort());
+  });
+
+  test('a field that must not leave by a channel is refused, and nothing is stored', async () => {
+    const fields = { diagnosis: { type: 'text', class: 'phi' } };
+    const leaking = { ...definition('leaking', '{{diagnosis}}'), channels: ['in_app', 'push'], fields };
+    const refusal = { code: 'TEMPLATE_INVALID', field: 'fields.diagnosis' };
+    await expect(here.register(leaking)).rejects.toMatchObject(refusal);
+    await expect(here.current('leaking')).rejects.toMatchObject({ code: 'TEMPLATE_NOT_FOUND' });
+    await expect(here.preview(leaking, { data: { diagnosis: 'd' } })).rejects.toMatchObject(refusal);
+    await expect(here.register({ ...leaking, push: { body: 'Open the app.' } })).resolves.toMatchObject({ changed: true });
+  });
+
+  test('what was registered under the standard policy does not leak under the strict one, and still reaches the inbox', async () => {
+    const strict = await createTemplates(redis, { phiPolicy: 'strict' });
+    try {
+      const loose = { ...definition('loose', '{{note}}'), channels: ['in_app', 'email'] };
+      const { version } = await here.register(loose);
+      const refusal = { code: 'TEMPLATE_INVALID', field: 'fields.note' };
+      await expect(strict.register(loose)).rejects.toMatchObject(refusal);
+      await expect(strict.preview('loose', { data: { note: 'n' } })).rejects.toMatchObject(refusal);
+      const { render, check } = await strict.version('loose', version);
+      check({ note: 'n' });
+      expect(render(channelDefinition('in_app'), { note: 'n' }).content.body).toBe('n');
+      expect(() => render(channelDefinition('email'), { note: 'n' })).toThrow(expect.objectContaining({ code: 'RENDER_FAILED' }));
+      const told = await strict.register({ ...loose, fields: { note: { type: 'text', class: 'public' } } });
+      expect((await strict.current('loose')).version).toBe(told.version);
+    } finally {
+      await strict.close();
+    }
   });
 
   test('what is wrong with a definition is named', async () => {
