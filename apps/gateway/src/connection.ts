@@ -1,3 +1,4 @@
+import { isRevoked, type VerifiedToken } from '@carillon/access';
 import { CarillonError, type ClientFrame, type CloseReason, type ServerFrame, toCarillonError } from '@carillon/contracts';
 import type { Head, InboxPage, Resumption } from '@carillon/inbox';
 import type { WebSocket } from 'ws';
@@ -5,6 +6,8 @@ import { Cursor } from './cursor.js';
 import { changeFrame, countFrame, encode, errorFrame, pageFrame, readFrame } from './frames.js';
 import { type GatewayContext, Link } from './link.js';
 import { PAGE_DEFAULT, RETRY_AFTER_MS } from './parts.js';
+import { answer } from './requests.js';
+import { idsOfChanges, idsOfPage, noteDone, noteRefused } from './trail.js';
 
 type RequestId = string | number | undefined;
 type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -13,10 +16,10 @@ type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 type Message = string | undefined;
 
 /** Who the client proved to be. */
-interface Session {
-  readonly userId: string;
+interface Session extends VerifiedToken {
   readonly token: string;
-  readonly expiresAt: number;
+  /** Of the frame that brought the token. */
+  readonly requestId: RequestId;
 }
 
 /** Milliseconds a timer of the wheel is set ahead at most; a later expiry is armed again. */
@@ -30,6 +33,10 @@ export class Connection {
   readonly #messages: Message[] = [];
   #isWorking = false;
   #session: Session | undefined;
+  /** Whether `authenticated` was sent. */
+  #isGreeted = false;
+  /** Since when tokens of the user count, ms, as far as it was told. */
+  #revokedSince = 0;
   /** The time to authenticate, then the life of the token. */
   #cancelDeadline: () => void;
 
@@ -45,6 +52,7 @@ export class Connection {
     this.#cursor = new Cursor(
       (frame) => this.#push(frame, false),
       (reason) => this.#link.close(reason),
+      (since) => this.#hearRevoked(since),
     );
   }
 
@@ -101,6 +109,15 @@ export class Connection {
     });
   }
 
+  /** Ends a session whose token was issued before; one that is just beginning is answered first. */
+  #hearRevoked(since: number): void {
+    this.#revokedSince = Math.max(this.#revokedSince, since);
+    const session = this.#session;
+    if (!session || this.#link.isClosing || !isRevoked(session, this.#revokedSince)) return;
+    if (this.#isGreeted) this.close('REVOKED');
+    else this.#refuse(new CarillonError('TOKEN_REVOKED'), 'REVOKED', session.requestId);
+  }
+
   // Incoming
 
   #receive(message: Message): void {
@@ -133,11 +150,13 @@ export class Connection {
 
   #refuse(
     error: CarillonError | 'BAD_MESSAGE' | 'NOT_AUTHENTICATED',
-    reason: 'BAD_PROTOCOL' | 'TOKEN_REFUSED',
+    reason: 'BAD_PROTOCOL' | 'TOKEN_REFUSED' | 'REVOKED',
     requestId?: RequestId,
   ): void {
     const told = typeof error === 'string' ? new CarillonError(error) : error;
-    this.#context.parts.metrics.authenticationFailed('socket', told.code);
+    const { audit, metrics } = this.#context.parts;
+    metrics.authenticationFailed('socket', told.code);
+    if (reason !== 'BAD_PROTOCOL') noteRefused(audit, told.code, this.#session?.userId);
     this.#sendError(told, requestId);
     this.close(reason);
   }
@@ -159,8 +178,7 @@ export class Connection {
   /** The session a token stands for, or undefined after the refusal. */
   async #prove(frame: Frame<'authenticate'>): Promise<Session | undefined> {
     try {
-      const { userId, expiresAt } = await this.#context.parts.verify(frame.token);
-      return { userId, expiresAt, token: frame.token };
+      return { ...(await this.#context.parts.verify(frame.token)), token: frame.token, requestId: frame.requestId };
     } catch (error) {
       this.#rejectToken(error, frame.requestId);
       return undefined;
@@ -198,8 +216,14 @@ export class Connection {
       return this.#goLive(userId, head, frame.requestId);
     }
     const resumed = await hub.join(userId, this.#cursor, { epoch: frame.epoch, offset: frame.offset });
-    if (resumed.recovered) return this.#replay(userId, resumed, frame.requestId);
+    if (this.#link.isClosing) return;
+    if (resumed.recovered) {
+      noteDone(parts.audit, userId, frame.type, idsOfChanges(resumed.changes));
+      return this.#replay(userId, resumed, frame.requestId);
+    }
     const page = await parts.inbox.page(userId, { limit: PAGE_DEFAULT });
+    if (this.#link.isClosing) return;
+    noteDone(parts.audit, userId, frame.type, idsOfPage(page));
     this.#goLive(userId, page, frame.requestId, page);
   }
 
@@ -221,6 +245,7 @@ export class Connection {
 
   #sendAuthenticated(userId: string, head: Head, recovered: boolean, requestId: RequestId): void {
     const { unreadCount, epoch, offset } = head;
+    this.#isGreeted = true;
     this.#send({ type: 'authenticated', data: { userId, unreadCount, epoch, offset, recovered } }, requestId);
     this.#send(countFrame(head));
   }
@@ -240,7 +265,7 @@ export class Connection {
       return this.#sendError(received.error, received.requestId);
     }
     try {
-      this.#send(await this.#answer(session.userId, received.frame), received.requestId);
+      this.#send(await answer(this.#context.parts, session.userId, received.frame), received.requestId);
     } catch (error) {
       this.#fault(error, received.requestId);
     }
@@ -265,24 +290,9 @@ export class Connection {
       const error = new CarillonError('TOKEN_INVALID', { message: 'The client token is for another user than this connection.' });
       return this.#refuse(error, 'TOKEN_REFUSED', frame.requestId);
     }
+    if (isRevoked(renewed, this.#revokedSince)) return this.#refuse(new CarillonError('TOKEN_REVOKED'), 'REVOKED', frame.requestId);
     this.#session = renewed;
     this.#expireAt(renewed.expiresAt);
     if (this.#cursor.head) this.#sendAuthenticated(renewed.userId, this.#cursor.head, false, frame.requestId);
-  }
-
-  async #answer(userId: string, frame: ClientFrame): Promise<ServerFrame> {
-    const { parts } = this.#context;
-    switch (frame.type) {
-      case 'markAsRead':
-        await parts.markAsRead(userId, frame.notificationId);
-        return { type: 'ok' };
-      case 'markAllAsRead':
-        await parts.markAllAsRead(userId);
-        return { type: 'ok' };
-      case 'getNotifications':
-        return pageFrame(await parts.inbox.page(userId, { limit: frame.limit ?? PAGE_DEFAULT, offset: frame.offset ?? 0 }), false);
-      case 'authenticate':
-        throw new CarillonError('BAD_MESSAGE');
-    }
   }
 }

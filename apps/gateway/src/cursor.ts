@@ -13,12 +13,15 @@ const MAX_WAITING = 500;
 export class Cursor implements Follower {
   readonly #push: (frame: Buffer) => void;
   readonly #fail: (reason: CloseReason) => void;
+  readonly #revoked: (since: number) => void;
   #head: Head | undefined;
   #waiting: (EncodedChange | InboxPage)[] = [];
 
-  constructor(push: (frame: Buffer) => void, fail: (reason: CloseReason) => void) {
+  /** `revoked` is told since when tokens of the user count; whoever has none to lose leaves it out. */
+  constructor(push: (frame: Buffer) => void, fail: (reason: CloseReason) => void, revoked: (since: number) => void = () => {}) {
     this.#push = push;
     this.#fail = fail;
+    this.#revoked = revoked;
   }
 
   /** The place of the last change that was told; undefined until `start`. */
@@ -46,6 +49,10 @@ export class Cursor implements Follower {
   lost(page: InboxPage): void {
     if (this.#head) this.#jump(this.#head, page);
     else this.#wait(page);
+  }
+
+  revoked(since: number): void {
+    this.#revoked(since);
   }
 
   #advance(from: Head, encoded: EncodedChange): void {

@@ -1,4 +1,5 @@
 import { connect as connectTcp } from 'node:net';
+import { noAudit } from '@carillon/audit';
 import { CarillonError } from '@carillon/contracts';
 import type { Inbox, InboxChange } from '@carillon/inbox';
 import { TestClient, waitFor } from '@carillon/testkit';
@@ -217,6 +218,105 @@ describe('a known client', () => {
     client.socket.on('ping', () => pings++);
     await waitFor(() => pings >= 4, { what: 'four pings' });
     expect(client.socket.readyState).toBe(WebSocket.OPEN);
+  });
+});
+
+describe('a revoked token', () => {
+  /** Revocations as the store has them; nobody announces them here. */
+  function revocations() {
+    const moments = new Map<string, number>();
+    return {
+      since: async (userIds: readonly string[]) => userIds.map((userId) => moments.get(userId) ?? 0),
+      async revoke(userId: string) {
+        const moment = Date.now() + 1;
+        moments.set(userId, moment);
+        await waitFor(() => Date.now() >= moment, { what: 'the next millisecond' });
+      },
+    };
+  }
+
+  test('is refused with its request, and one that was issued since is taken', async () => {
+    const revoked = revocations();
+    const { connect, signIn, audited } = await start({ parts: { revocations: revoked } });
+    const old = await tokenFor('anna');
+    await revoked.revoke('anna');
+    for (const position of [{}, { epoch: 'any', offset: 3 }]) {
+      const client = await connect();
+      expect(await client.authenticate(old, position)).toMatchObject({ type: 'error', code: 'TOKEN_REVOKED' });
+      expect(await client.closed).toMatchObject({ code: 3507 });
+      expect(client.frames).toHaveLength(1);
+    }
+    expect(audited).toHaveLength(2);
+    expect(audited[0]).toMatchObject({ action: 'access.refused', outcome: 'TOKEN_REVOKED', actor: { type: 'anybody' }, users: ['anna'] });
+    expect((await signIn('anna')).answer.type).toBe('authenticated');
+  });
+
+  test('ends a live socket though its announcement was lost, and no other', async () => {
+    const revoked = revocations();
+    const { signIn, gateway } = await start({ parts: { revocations: revoked }, options: { checkPositionEveryMs: 200 } });
+    const [anna, alsoAnna, bert] = [await signIn('anna'), await signIn('anna'), await signIn('bert')];
+    const attached: number[] = [];
+    gateway.attach('anna', { readyState: 1, bufferedAmount: 0, send() {}, on() {}, close: (code) => void attached.push(code) });
+    await revoked.revoke('anna');
+    const fresh = await signIn('anna');
+    for (const { client } of [anna, alsoAnna]) expect((await client.closed).code).toBe(3507);
+    for (const { client } of [bert, fresh]) expect(await client.request({ type: 'markAllAsRead' })).toMatchObject({ type: 'ok' });
+    expect(attached).toEqual([]);
+  });
+
+  test('cannot replace a good one on a live socket', async () => {
+    const revoked = revocations();
+    const { signIn } = await start({ parts: { revocations: revoked } });
+    const old = await tokenFor('anna');
+    await revoked.revoke('anna');
+    const { client } = await signIn('anna');
+    expect(await client.authenticate(old)).toMatchObject({ type: 'error', code: 'TOKEN_REVOKED' });
+    expect((await client.closed).code).toBe(3507);
+  });
+
+  test('a store that cannot tell turns clients away who may come back', async () => {
+    const since = () => Promise.reject(new CarillonError('REDIS_UNAVAILABLE'));
+    const { connect } = await start({ parts: { revocations: { since } } });
+    const client = await connect();
+    expect(await client.authenticate(await tokenFor('anna'))).toMatchObject({ code: 'REDIS_UNAVAILABLE' });
+    expect((await client.closed).code).toBe(3010);
+  });
+});
+
+describe('the audit trail', () => {
+  const byAnna = { actor: { type: 'user', name: 'anna' }, users: ['anna'] };
+
+  test('hears who read and changed what', async () => {
+    const { signIn, append, inbox, audited } = await start();
+    const [first, second] = await append('anna', 2);
+    const { epoch, data } = await inbox.page('anna', { limit: 2 });
+    const newestFirst = data.map(({ id }) => id);
+    const { client } = await signIn('anna', { epoch, offset: 1 });
+    await client.request({ type: 'getNotifications', limit: 1 });
+    await client.request({ type: 'markAsRead', notificationId: first as string });
+    await client.request({ type: 'markAsRead', notificationId: 'a word that is no id' });
+    await client.request({ type: 'markAllAsRead' });
+    await signIn('anna', { epoch: 'another', offset: 1 });
+    expect(audited).toEqual([
+      { ...byAnna, action: 'inbox.viewed', about: { frame: 'authenticate' }, ids: [second] },
+      { ...byAnna, action: 'inbox.viewed', about: { frame: 'getNotifications' }, ids: newestFirst.slice(0, 1) },
+      { ...byAnna, action: 'inbox.changed', about: { frame: 'markAsRead' }, ids: [first] },
+      { ...byAnna, action: 'inbox.changed', about: { frame: 'markAsRead' }, outcome: 'NOTIFICATION_NOT_FOUND' },
+      { ...byAnna, action: 'inbox.changed', about: { frame: 'markAllAsRead' } },
+      { ...byAnna, action: 'inbox.viewed', about: { frame: 'authenticate' }, ids: newestFirst },
+    ]);
+  });
+
+  test('hears who was refused, and of no stranger who never tried', async () => {
+    const { connect, audited } = await start();
+    const stranger = await connect();
+    stranger.send('hello');
+    await stranger.closed;
+    const client = await connect();
+    await client.authenticate('no token');
+    await client.closed;
+    const about = { frame: 'authenticate' };
+    expect(audited).toEqual([{ action: 'access.refused', actor: { type: 'anybody', name: '' }, outcome: 'TOKEN_INVALID', about }]);
   });
 });
 
@@ -679,6 +779,8 @@ describe('closing', () => {
     const parts = {
       inbox: memoryInbox(),
       verify: async () => ({ userId: 'u', expiresAt: 0 }),
+      revocations: { since: async () => [0] },
+      audit: noAudit,
       markAsRead: async () => {},
       markAllAsRead: async () => {},
     };

@@ -37,7 +37,7 @@ export function createGateway(parts: GatewayParts, options: Partial<GatewayOptio
     snapshotSize: PAGE_DEFAULT,
     followWithinMs: settings.subscribeWithinMs,
   };
-  const hub = createHub(parts.inbox, wheel, limits, (error) => parts.log.warn('a log could not be read; it is tried again', { error }));
+  const hub = createHub({ ...parts, wheel }, limits, (error) => parts.log.warn('a log could not be read; it is tried again', { error }));
   const context: GatewayContext = { parts, options: settings, hub, wheel, pace: createPace() };
   const connections = new Set<Connection>();
   const attached = new Map<string, Map<AttachableSocket, Attachment>>();

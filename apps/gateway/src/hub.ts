@@ -1,3 +1,4 @@
+import type { Revocations } from '@carillon/access';
 import { CarillonError } from '@carillon/contracts';
 import type { Head, Inbox, InboxChange, InboxPage, Position, Resumption } from '@carillon/inbox';
 import { EncodedChange } from './frames.js';
@@ -9,6 +10,8 @@ export interface Follower {
   change(change: EncodedChange): void;
   /** Changes are lost for good; the page shows the inbox as it stands. */
   lost(page: InboxPage): void;
+  /** The user's tokens count since this moment only, ms; told whenever it is known, perhaps again. */
+  revoked(since: number): void;
 }
 
 /** One user's followers, and how far they have heard. */
@@ -19,6 +22,8 @@ interface Feed {
   readonly followed: Promise<() => Promise<void>>;
   /** Unknown until the first reading. */
   position: Position | undefined;
+  /** Since when the user's tokens count, ms, as far as is known here; 0 for always. */
+  revokedSince: number;
   /** Announcements that came while the log was being read; undefined when it is not. */
   waiting: InboxChange[] | undefined;
   cancelCheck: () => void;
@@ -40,7 +45,8 @@ export interface HubLimits {
 export interface Hub {
   /**
    * Makes a follower hear all changes from now on, then reads the log: what came after `from`, or where it stands. Changes after that
-   * reading and before this promise resolves reach the follower all the same, so it drops what the reading already told.
+   * reading and before this promise resolves reach the follower all the same, so it drops what the reading already told. Before it
+   * resolves, the follower has been told of a revocation, if there ever was one.
    *
    * @throws REDIS_UNAVAILABLE; then nothing is left behind.
    */
@@ -59,11 +65,18 @@ const GAP_SPREAD_MS_PER_FEED = 1;
 /** Milliseconds, about, after which a check that followed a lost connection is repeated: the first may come before all is resubscribed. */
 const AFTER_GAP_MS = 2000;
 
+/** What a hub reads, and how it tells the time. */
+export interface HubParts {
+  readonly inbox: Inbox;
+  readonly revocations: Pick<Revocations, 'since'>;
+  readonly wheel: Wheel;
+}
+
 /**
  * One subscription per followed user and process, however many sockets the user has; heals what announcements lose. `onError` hears the
  * first failed reading of an outage.
  */
-export function createHub(inbox: Inbox, wheel: Wheel, limits: HubLimits, onError: (error: unknown) => void): Hub {
+export function createHub({ inbox, revocations, wheel }: HubParts, limits: HubLimits, onError: (error: unknown) => void): Hub {
   const feeds = new Map<string, Feed>();
   /** Subscriptions being ended: the next one of the same user waits for it, since there is one a user. */
   const leaving = new Map<string, Promise<void>>();
@@ -76,12 +89,14 @@ export function createHub(inbox: Inbox, wheel: Wheel, limits: HubLimits, onError
 
   function open(userId: string): Feed {
     const listen = (change: InboxChange) => heard(feed, change);
-    const followed = (leaving.get(userId) ?? Promise.resolve()).then(() => inbox.follow(userId, listen));
+    const listenRevoked = (since: number) => revoked(feed, since);
+    const followed = (leaving.get(userId) ?? Promise.resolve()).then(() => inbox.follow(userId, listen, listenRevoked));
     const feed: Feed = {
       userId,
       followers: new Set(),
       followed,
       position: undefined,
+      revokedSince: 0,
       waiting: [],
       cancelCheck: () => {},
       retryMs: RETRY_MS,
@@ -116,6 +131,19 @@ export function createHub(inbox: Inbox, wheel: Wheel, limits: HubLimits, onError
     } else if (feed.waiting.length < limits.maxWaiting) feed.waiting.push(change);
   }
 
+  function revoked(feed: Feed, since: number): void {
+    if (since <= feed.revokedSince) return;
+    feed.revokedSince = since;
+    for (const follower of feed.followers) follower.revoked(since);
+  }
+
+  /** What `read` gives, after word of a revocation that was read at the same time. */
+  async function withRevocation<T>(feed: Feed, read: () => Promise<T>): Promise<T> {
+    const [found, [since = 0]] = await Promise.all([read(), revocations.since([feed.userId])]);
+    revoked(feed, since);
+    return found;
+  }
+
   /** Passes on a change if it is the next one. False on a gap. */
   function take(feed: Feed, change: InboxChange): boolean {
     const at = feed.position as Position;
@@ -148,9 +176,10 @@ export function createHub(inbox: Inbox, wheel: Wheel, limits: HubLimits, onError
   /** Reads what the announcements did not bring. One reading at a time; what is announced meanwhile waits for it. */
   async function catchUp(feed: Feed): Promise<void> {
     if (feed.waiting || !feed.position || !isOpen(feed)) return;
+    const { userId, position } = feed;
     feed.waiting = [];
     try {
-      const missed = await inbox.since(feed.userId, feed.position);
+      const missed = await withRevocation(feed, () => inbox.since(userId, position));
       if (!isOpen(feed)) return;
       if (missed.recovered) for (const change of missed.changes) take(feed, change);
       else await replace(feed);
@@ -197,7 +226,8 @@ export function createHub(inbox: Inbox, wheel: Wheel, limits: HubLimits, onError
     feed.followers.add(follower);
     try {
       await subscribed(feed);
-      const at = await (from ? inbox.since(userId, from) : inbox.head(userId));
+      const at = await withRevocation<Head | Resumption>(feed, () => (from ? inbox.since(userId, from) : inbox.head(userId)));
+      if (feed.revokedSince > 0) follower.revoked(feed.revokedSince);
       startAt(feed, at);
       return at;
     } catch (error) {

@@ -1,26 +1,35 @@
+import { openAudit } from '@carillon/audit';
 import { createDeliveries } from '@carillon/deliveries';
 import { createInbox } from '@carillon/inbox';
-import { createRedis } from '@carillon/redis';
+import { createRedis, serverFacts } from '@carillon/redis';
 import { runProcess } from '@carillon/service';
-import { createVault } from '@carillon/vault';
+import { connectVault } from '@carillon/vault';
 import { openGateway } from './role.js';
 import { listen } from './server.js';
 
 const required = ['redisUrl', 'encryptionKeys', 'jwtSecret'] as const;
 
-const code = await runProcess('gateway', { required }, async (parts) => {
+const code = await runProcess('gateway', { required, sockets: true, probe: serverFacts }, async (parts) => {
   const { config, log, defer } = parts;
   const redis = await createRedis({ url: config.redisUrl, cluster: config.redisCluster }, { prefix: config.redisPrefix, temper: 'prompt' });
   defer('redis', redis.close);
+  const audit = await openAudit({
+    redis,
+    sink: config.auditSink ?? 'redis',
+    retention: config.retentionAudit,
+    writer: 'gateway',
+    events: { error: log.error },
+  });
+  defer('audit trail', () => audit.close());
   const deliveries = createDeliveries({ redis, retention: config.retentionStatus });
   const inbox = createInbox({
     redis,
-    vault: createVault(config.encryptionKeys),
+    vault: await connectVault(config, { redis, audit, defer }),
     limits: { maxItems: config.inboxMax, retention: config.retentionInbox },
     onRead: deliveries.markRead,
   });
   defer('inbox', inbox.close);
-  const listener = await listen(openGateway({ ...parts, inbox }), { port: config.wsPort });
+  const listener = await listen(openGateway({ ...parts, redis, inbox, audit }), { port: config.wsPort });
   defer('port', listener.close);
   log.info('gateway listening', { port: listener.port });
   return { ready: async () => redis.isReady() };

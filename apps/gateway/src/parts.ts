@@ -1,3 +1,5 @@
+import type { Revocations, VerifiedToken } from '@carillon/access';
+import type { Audit } from '@carillon/audit';
 import type { Inbox } from '@carillon/inbox';
 
 /** Where the gateway writes what an operator should know. Never tokens, never content of notifications. */
@@ -25,7 +27,11 @@ export interface GatewayMetrics {
 export interface GatewayParts {
   readonly inbox: Inbox;
   /** Asked for every message of a client, so it should remember. @throws TOKEN_EXPIRED, TOKEN_INVALID */
-  readonly verify: (token: string) => Promise<{ readonly userId: string; readonly expiresAt: number }>;
+  readonly verify: (token: string) => Promise<VerifiedToken>;
+  /** Asked once for every socket, and with every check of a user's position. Announcements come by the inbox's `follow`. */
+  readonly revocations: Pick<Revocations, 'since'>;
+  /** Told who reads and changes an inbox, and who is refused. */
+  readonly audit: Pick<Audit, 'note'>;
   /** @throws NOTIFICATION_NOT_FOUND, REDIS_UNAVAILABLE */
   readonly markAsRead: (userId: string, notificationId: string) => Promise<void>;
   /** @throws REDIS_UNAVAILABLE */

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import { createRevocations } from '@carillon/access';
 import { createInbox } from '@carillon/inbox';
 import { createRedis } from '@carillon/redis';
 import { startRedis, type TestRedis, waitFor } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { startGateway, tokenFor } from './harness.js';
 
 let server: TestRedis;
-const vault = createVault(`a:${randomBytes(32).toString('base64')}`);
+const vault = await memoryVault();
 const undo: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
@@ -25,9 +26,10 @@ async function node() {
 }
 async function nodeOn(redis: Awaited<ReturnType<typeof createRedis>>) {
   const inbox = createInbox({ redis, vault, limits: { maxItems: 500, retention: 86_400_000 } });
-  const started = await startGateway({ inbox });
+  const revocations = createRevocations(redis);
+  const started = await startGateway({ inbox, parts: { revocations } });
   undo.push(redis.close, inbox.close, started.stop);
-  return { ...started, redis };
+  return { ...started, redis, revocations };
 }
 const offsets = (frames: { type: string; offset?: number }[]) =>
   frames.filter((frame) => frame.type === 'notification').map((frame) => frame.offset);
@@ -94,6 +96,32 @@ test('a socket lives through a restart of Redis and hears on', async () => {
   await client.next((frame) => frame.type === 'notification' && frame.offset === 2);
   expect(await client.request({ type: 'markAllAsRead' })).toMatchObject({ type: 'ok' });
   await client.next('allRead');
+});
+
+test('a revocation closes every socket of its user within a second, on every node, and no other', async () => {
+  const one = await node();
+  const other = await nodeOn(await createRedis({ url: server.url }, { prefix: one.redis.keys.prefix, temper: 'prompt' }));
+  const token = await tokenFor('anna');
+  const sockets = await Promise.all([one.signIn('anna'), one.signIn('anna'), other.signIn('anna')]);
+  const bert = await one.signIn('bert');
+  const before = performance.now();
+  await one.revocations.revoke('anna');
+  for (const { client } of sockets) expect((await client.closed).code).toBe(3507);
+  expect(performance.now() - before).toBeLessThan(1000);
+  expect((await other.signIn('anna')).answer.type).toBe('authenticated');
+  const late = await other.connect();
+  expect(await late.authenticate(token)).toMatchObject({ type: 'error', code: 'TOKEN_REVOKED' });
+  expect((await late.closed).code).toBe(3507);
+  expect(await bert.client.request({ type: 'markAllAsRead' })).toMatchObject({ type: 'ok' });
+});
+
+test('a revocation whose announcement nobody could hear closes its sockets when the connection is back', async () => {
+  const { signIn, redis } = await node();
+  const { client } = await signIn('anna');
+  // As the script does it, without the announcement.
+  await redis.command('SET', redis.keys.revoked('anna'), Date.now() + 1);
+  await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+  expect((await client.closed).code).toBe(3507);
 });
 
 test('a client that comes while Redis is away is turned away and may come back', async () => {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createTokenIssuer, createTokenVerifier } from '@carillon/access';
+import type { AuditEvent } from '@carillon/audit';
 import type { ChannelItem } from '@carillon/contracts';
 import { createMemoryInbox, type Inbox } from '@carillon/inbox';
 import { noLog, noMetrics } from '@carillon/service';
@@ -27,10 +28,13 @@ export function item(userId: string, body = 'the body'): ChannelItem {
 export async function startGateway(given: { inbox?: Inbox; options?: Partial<GatewayOptions>; parts?: Partial<GatewayParts> } = {}) {
   const inbox = given.inbox ?? memoryInbox();
   const closeCodes: number[] = [];
+  const audited: AuditEvent[] = [];
   const gateway = createGateway(
     {
       inbox,
       verify: verifier.verify,
+      revocations: { since: async (userIds) => userIds.map(() => 0) },
+      audit: { note: (event) => void audited.push(event) },
       markAsRead: inbox.markAsRead,
       markAllAsRead: inbox.markAllAsRead,
       log: noLog,
@@ -54,6 +58,8 @@ export async function startGateway(given: { inbox?: Inbox; options?: Partial<Gat
     url,
     /** Codes of connections closed so far, as metrics hear them. */
     closeCodes,
+    /** What was noted for the audit trail so far. */
+    audited,
     connect,
     /** A client that has authenticated, with the answer it got. */
     async signIn(userId: string, position: { epoch?: string; offset?: number } = {}) {

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { createApiKeys, createTokenIssuer, createTokenVerifier } from './index.js';
+import { createApiKeys, createTokenIssuer, createTokenVerifier, isRevoked } from './index.js';
 
 const jwtSecret = 'a secret of thirty-two bytes or more';
 const now = () => Math.floor(Date.now() / 1000);
@@ -23,12 +23,30 @@ test('an ordinary access token with further claims passes', async () => {
   await expect(verifier.verify(token(claims, { typ: 'at+jwt', kid: 'k' }))).resolves.toEqual({
     userId: 'auth0|anna',
     expiresAt: claims.exp * 1000,
+    issuedAt: claims.iat * 1000,
   });
 });
 
 test('a fractional exp is kept to the millisecond', async () => {
   const exp = now() + 60.25;
   await expect(verifier.verify(token({ sub: 'u', exp }))).resolves.toEqual({ userId: 'u', expiresAt: Math.floor(exp * 1000) });
+});
+
+test('a fractional iat is kept to the millisecond, one far ahead is not believed', async () => {
+  const at = Date.now() - 5;
+  await expect(verifier.verify(token({ ...good(), iat: at / 1000 }))).resolves.toMatchObject({ issuedAt: at });
+  await expect(verifier.verify(token(good()))).resolves.not.toHaveProperty('issuedAt');
+  await expect(verifier.verify(token({ ...good(), iat: now() + 3600 }))).resolves.not.toHaveProperty('issuedAt');
+});
+
+test.each<[string, number | undefined, number, boolean]>([
+  ['any token of a user who never had one revoked', 5, 0, false],
+  ['one without a time, of such a user', undefined, 0, false],
+  ['one from before', 999, 1000, true],
+  ['one from that moment', 1000, 1000, false],
+  ['one without a time', undefined, 1000, true],
+])('revoked: %s', (_, issuedAt, since, revoked) => {
+  expect(isRevoked({ ...(issuedAt !== undefined && { issuedAt }) }, since)).toBe(revoked);
 });
 
 test.each<[string, () => string, string]>([
@@ -101,7 +119,10 @@ test('what is issued verifies', async () => {
   const issued = await createTokenIssuer(options).issue('auth0|ö', 5);
   expect(issued.expiresAt).toBeGreaterThanOrEqual(before + 5000);
   expect(issued.expiresAt).toBeLessThan(Date.now() + 6000);
-  await expect(createTokenVerifier(options).verify(issued.token)).resolves.toEqual({ userId: 'auth0|ö', expiresAt: issued.expiresAt });
+  const verified = await createTokenVerifier(options).verify(issued.token);
+  expect(verified).toEqual({ userId: 'auth0|ö', expiresAt: issued.expiresAt, issuedAt: expect.any(Number) });
+  expect(verified.issuedAt).toBeGreaterThanOrEqual(before);
+  expect(verified.issuedAt).toBeLessThanOrEqual(Date.now());
 });
 
 test.each([0, -1, 1.5, Number.NaN, 30 * 24 * 3600 + 1])('a life of %p seconds is refused', async (ttl) => {
@@ -110,10 +131,22 @@ test.each([0, -1, 1.5, Number.NaN, 30 * 24 * 3600 + 1])('a life of %p seconds is
 
 test('API keys are found by the bearer token after the last colon', () => {
   const keys = createApiKeys('backend:k1, ops:eu[read+admin]:k2,sender[send]:k3');
-  expect(keys.find('k1')).toEqual({ name: 'backend', scopes: ['send', 'read', 'admin'] });
-  expect(keys.find('k2')).toEqual({ name: 'ops:eu', scopes: ['read', 'admin'] });
-  expect(keys.find('k3')).toEqual({ name: 'sender', scopes: ['send'] });
+  expect(keys.find('k1')).toMatchObject({ name: 'backend', scopes: ['send', 'read', 'admin'] });
+  expect(keys.find('k2')).toMatchObject({ name: 'ops:eu', scopes: ['read', 'admin'] });
+  expect(keys.find('k3')).toMatchObject({ name: 'sender', scopes: ['send'] });
   for (const wrong of ['', 'k', 'k11', 'backend:k1', 'backend']) expect(keys.find(wrong)).toBeUndefined();
+});
+
+test('two keys of one name are the same caller, each with its own scopes, until one is taken out', () => {
+  const both = createApiKeys('backend[send]:old,other:x,backend:new');
+  const [old, fresh] = [both.find('old'), both.find('new')];
+  expect(old).toMatchObject({ name: 'backend', scopes: ['send'] });
+  expect(fresh).toMatchObject({ name: 'backend', scopes: ['send', 'read', 'admin'] });
+  expect(both.recall(old?.digest ?? '')).toEqual(old);
+  const after = createApiKeys('backend:new');
+  expect(after.find('old')).toBeUndefined();
+  expect(after.recall(old?.digest ?? '')).toBeUndefined();
+  expect(after.recall(fresh?.digest ?? '')).toEqual(fresh);
 });
 
 test.each([
@@ -122,7 +155,7 @@ test.each([
   'a:',
   ':sekret',
   'a:sekret,',
-  'a:sekret,a:other',
+  'a:sekret,a:sekret2,a:sekret3',
   'a:sekret,b:sekret',
   'a[all]:sekret',
   'a[]:sekret',

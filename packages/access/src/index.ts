@@ -1,5 +1,6 @@
 /** Who may do what: client tokens and API keys. Owner of jose. */
 export { type ApiKey, type ApiKeys, createApiKeys, type Scope, scopes } from './api-keys.js';
+export { createRevocations, isRevoked, type Revocations } from './revocations.js';
 export {
   createTokenIssuer,
   type IssuedToken,

@@ -47,7 +47,8 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
       const exp = Math.ceil(now / 1000) + ttlSeconds;
       const claims = new SignJWT({ [options.userClaim ?? 'sub']: userId })
         .setProtectedHeader({ alg: SECRET_ALGORITHM, typ: 'JWT' })
-        .setIssuedAt(Math.floor(now / 1000))
+        // With its fraction (RFC 7519 section 2 allows one): a token issued right after a revocation is not one from before.
+        .setIssuedAt(now / 1000)
         .setExpirationTime(exp);
       if (options.issuer !== undefined) claims.setIssuer(options.issuer);
       if (options.audience !== undefined) claims.setAudience(options.audience);

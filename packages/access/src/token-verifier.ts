@@ -9,11 +9,16 @@ const TOKEN_MAX_BYTES = 8 * 1024;
 /** Verified tokens remembered: some 200 bytes each, one for every connection of a large node. */
 const CACHE_MAX_TOKENS = 50_000;
 
+/** How far in the future a token may say it was issued, ms: clocks differ, but a token must not outlive a revocation by being post-dated. */
+const ISSUED_AHEAD_MAX_MS = 60_000;
+
 /** What a verified token says. */
 export interface VerifiedToken {
   readonly userId: string;
   /** When it expires, ms since the epoch. */
   readonly expiresAt: number;
+  /** When it was issued, ms since the epoch, by its `iat`; absent if it does not say so, or names a time more than a minute ahead. */
+  readonly issuedAt?: number;
 }
 
 export interface TokenVerifier {
@@ -103,7 +108,15 @@ function read(payload: JWTPayload, userClaim: string): VerifiedToken {
   const expiresAt = Math.floor((payload.exp as number) * 1000);
   if (!Number.isSafeInteger(expiresAt)) throw invalid('its exp is out of range');
   if (expiresAt <= Date.now()) throw new CarillonError('TOKEN_EXPIRED');
-  return { userId: user.data, expiresAt };
+  const issuedAt = readIssuedAt(payload.iat);
+  return { userId: user.data, expiresAt, ...(issuedAt !== undefined && { issuedAt }) };
+}
+
+/** `iat` is a NumericDate: seconds, which may have a fraction (RFC 7519 section 2). */
+function readIssuedAt(iat: number | undefined): number | undefined {
+  if (iat === undefined) return undefined;
+  const issuedAt = Math.round(iat * 1000);
+  return issuedAt <= Date.now() + ISSUED_AHEAD_MAX_MS ? issuedAt : undefined;
 }
 
 function invalid(reason: string): CarillonError {
