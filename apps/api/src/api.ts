@@ -1,20 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { scopes } from '@carillon/access';
 import { CarillonError } from '@carillon/contracts';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifySchema } from 'fastify';
 import { adminArea } from './admin.js';
+import { auditRoutes } from './audit-trail.js';
 import { deadLetterRoutes } from './dead-letters.js';
 import { directoryRoutes } from './directory.js';
-import { requireKey } from './keys.js';
+import { createGate, type Gate, guard } from './guard.js';
+import { BARE_HEADERS, protect } from './headers.js';
 import { ownRoutes } from './me.js';
 import { notificationRoutes } from './notifications.js';
 import { openRoutes, operatorRoutes } from './operations.js';
 import type { ApiParts } from './parts.js';
+import { peopleRoutes } from './people.js';
+import { type Policy, type Route, requirePolicies } from './policy.js';
 import { logFault, PROBLEM_TYPE, refuseUnreadable, sendProblem } from './problem.js';
 import { providerRoutes } from './provider-events.js';
 import { problemSchema, toOpenApi } from './schemas.js';
 import { templateRoutes } from './templates.js';
+import { trail } from './trail.js';
 import { unsubscribeRoutes } from './unsubscribe.js';
 import { userRoutes } from './users.js';
 import { checked, type Server } from './validation.js';
@@ -33,6 +39,8 @@ export interface ApiOptions {
 export interface Api {
   /** Listens. @throws CONFIGURATION_INVALID if the port cannot be had. */
   listen(): Promise<{ port: number; url: string }>;
+  /** Every route, who may use it and how that is audited. */
+  routes(): Promise<readonly Route[]>;
   /** Answers a request without a socket, for tests. */
   readonly inject: FastifyInstance['inject'];
   /** Takes no more requests, finishes those under way. Called again, it gives the same promise. */
@@ -47,9 +55,9 @@ export function createApi(parts: ApiParts, options: ApiOptions): Api {
     requestIdHeader: false,
     genReqId: ({ headers }) => givenId(headers['x-request-id']) ?? randomUUID(),
     clientErrorHandler: refuseUnreadable,
-    frameworkErrors: (error, _request, reply) => sendProblem(error, reply),
+    frameworkErrors: (error, _request, reply) => sendProblem(error, reply.headers(BARE_HEADERS)),
   }).withTypeProvider() as Server;
-  assemble(server, parts);
+  const routes = assemble(server, parts);
 
   let closed: Promise<void> | undefined;
   return {
@@ -57,6 +65,10 @@ export function createApi(parts: ApiParts, options: ApiOptions): Api {
       await listen(server, options);
       const { port } = server.server.address() as AddressInfo;
       return { port, url: `http://localhost:${port}` };
+    },
+    async routes() {
+      await server.ready();
+      return routes();
     },
     inject: server.inject.bind(server),
     close() {
@@ -79,36 +91,44 @@ async function listen(server: Server, { port, host = '0.0.0.0' }: ApiOptions): P
   }
 }
 
-function assemble(server: Server, parts: ApiParts): void {
+function assemble(server: Server, parts: ApiParts): () => readonly Route[] {
   server.setValidatorCompiler(checked);
   // Answers are our own shapes; the schemas describe them.
   server.setSerializerCompiler(() => JSON.stringify);
   acceptEmptyJson(server);
-  server.decorateRequest('caller', '');
-  server.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id);
-  });
   server.setErrorHandler((error, request, reply) => {
     logFault(parts.log, error, request);
     return sendProblem(error, reply);
   });
   server.setNotFoundHandler((_request: FastifyRequest, reply: FastifyReply) => sendProblem(new CarillonError('ROUTE_NOT_FOUND'), reply));
 
+  const routes = requirePolicies(server);
   describe(server);
-  server.register(async (open) => openRoutes(open as Server, parts));
-  server.register(async (keyed) => {
-    keyed.addHook('onRequest', requireKey(parts));
-    notificationRoutes(keyed as Server, parts);
-    templateRoutes(keyed as Server, parts);
-    userRoutes(keyed as Server, parts);
-    directoryRoutes(keyed as Server, parts);
-    deadLetterRoutes(keyed as Server, parts);
-    operatorRoutes(keyed as Server, parts);
+  protect(server, parts);
+  // Hooks run in the order in which they were added: after the headers, so that a refusal has them too.
+  server.after(() => {
+    const gate = createGate(parts);
+    guard(server, gate, parts);
+    trail(server, parts.audit);
+    addRoutes(server, parts, gate);
   });
-  server.register(async (own) => ownRoutes(own as Server, parts));
+  return routes;
+}
+
+function addRoutes(server: Server, parts: ApiParts, gate: Gate): void {
+  openRoutes(server, parts);
+  notificationRoutes(server, parts, gate);
+  templateRoutes(server, parts);
+  userRoutes(server, parts);
+  directoryRoutes(server, parts);
+  peopleRoutes(server, parts);
+  ownRoutes(server, parts);
+  deadLetterRoutes(server, parts);
+  auditRoutes(server, parts);
+  operatorRoutes(server, parts);
   server.register(async (providers) => providerRoutes(providers as Server, parts));
   server.register(async (links) => unsubscribeRoutes(links as Server, parts));
-  server.register(async (admin) => adminArea(admin as Server, parts));
+  server.register(async (admin) => adminArea(admin as Server, parts, gate));
 }
 
 /** An id a caller gave its request, if it is fit for headers and logs. */
@@ -140,13 +160,15 @@ function describe(server: Server): void {
       },
       security: [{ apiKey: [] }],
     },
-    transform: (route) => toOpenApi({ ...route, schema: withProblem(route.schema) }),
+    transform: (given) => toOpenApi({ ...given, schema: withProblem(given.schema, given.route.config) }),
   });
 }
 
-/** Every route may answer with a problem. */
-function withProblem(schema: FastifySchema | undefined): FastifySchema {
+/** Every route may answer with a problem, and most need a scope. */
+function withProblem(schema: FastifySchema | undefined, { access }: Partial<Policy> = {}): FastifySchema {
   if (!schema) return { hide: true } as FastifySchema;
   const problem = { description: 'A problem', content: { [PROBLEM_TYPE]: { schema: problemSchema } } };
-  return { ...schema, response: { ...(schema.response as object), default: problem } };
+  const scope = scopes.find((known) => known === access);
+  const needs = scope !== undefined && { description: `Needs an API key with the scope \`${scope}\`.` };
+  return { ...schema, ...needs, response: { ...(schema.response as object), default: problem } };
 }

@@ -37,6 +37,7 @@ export function deadLetterRoutes(server: Server, { failed }: Pick<ApiParts, 'fai
   server.get(
     '/v1/failed',
     {
+      config: { access: 'read', action: 'operations.viewed' },
       schema: {
         tags,
         summary: 'What was given up, newest first; a page may be short and still have a cursor',
@@ -53,6 +54,7 @@ export function deadLetterRoutes(server: Server, { failed }: Pick<ApiParts, 'fai
   server.post(
     '/v1/failed/retry',
     {
+      config: { access: 'admin', action: 'queues.changed' },
       schema: {
         tags,
         summary: 'Try again what fits all that is given (`{}`: everything), each once',

@@ -9,7 +9,9 @@ import {
 } from '@carillon/contracts';
 import type { QueueResult } from '@carillon/producer';
 import { z } from 'zod';
+import type { Gate } from './guard.js';
 import type { ApiParts } from './parts.js';
+import type { Policy } from './policy.js';
 import { detailOf } from './problem.js';
 import {
   acceptedSchema,
@@ -27,6 +29,9 @@ const SINGLE_MAX_BYTES = 64 * 1024;
 /** Bytes of a bulk request: a thousand notifications of 4 KiB each. */
 const BULK_MAX_BYTES = 4 * 1024 * 1024;
 
+/** Notifications of a bulk request that count as one request. */
+const BULK_PER_POINT = 100;
+
 const tags = ['notifications'];
 const cancelSchema = z.strictObject({ cancellationKey: cancellationKeySchema, userId: userIdSchema.optional() });
 export const canceledSchema = z.object({
@@ -35,20 +40,29 @@ export const canceledSchema = z.object({
 });
 
 /** Queueing notifications, reading how they stand, cancelling them. */
-export function notificationRoutes(server: Server, parts: Pick<ApiParts, 'producer' | 'deliveries' | 'cancel'>): void {
-  queueRoutes(server, parts);
+export function notificationRoutes(server: Server, parts: Pick<ApiParts, 'producer' | 'deliveries'>, gate: Pick<Gate, 'charge'>): void {
+  queueRoutes(server, parts, gate);
   cancelRoutes(server, parts);
   server.get(
     '/v1/notifications/:id',
-    { schema: { tags, summary: 'How a notification and its deliveries stand', params: idParams, response: { 200: recordSchema } } },
-    async (request) => parts.deliveries.get(knownId(request.params.id)),
+    {
+      config: { access: 'read', action: 'notification.viewed' },
+      schema: { tags, summary: 'How a notification and its deliveries stand', params: idParams, response: { 200: recordSchema } },
+    },
+    async (request) => {
+      const record = await parts.deliveries.get(knownId(request.params.id));
+      request.concerns = { users: [record.userId] };
+      return record;
+    },
   );
 }
 
-function queueRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>): void {
+function queueRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>, gate: Pick<Gate, 'charge'>): void {
+  const config: Policy = { access: 'send', action: 'notification.queued', auditedBelow: true };
   server.post(
     '/v1/notifications',
     {
+      config,
       bodyLimit: SINGLE_MAX_BYTES,
       validatorCompiler: bodyCheckedByOwner,
       schema: {
@@ -61,7 +75,7 @@ function queueRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>): 
     },
     async (request, reply) => {
       const body = withIdempotencyKey(request.body, request.headers['idempotency-key']);
-      const id = await producer.as(request.caller).queueNotification(body);
+      const id = await producer.as(request.actor.name).queueNotification(body);
       return reply.code(202).send({ id });
     },
   );
@@ -69,6 +83,7 @@ function queueRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>): 
   server.post(
     '/v1/notifications/bulk',
     {
+      config,
       bodyLimit: BULK_MAX_BYTES,
       validatorCompiler: bodyCheckedByOwner,
       schema: {
@@ -80,25 +95,32 @@ function queueRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>): 
     },
     async (request, reply) => {
       const { notifications } = parse(bulkEnvelopeSchema, request.body);
-      const results = await producer.as(request.caller).queueNotifications(notifications as NotificationRequest[]);
+      const more = Math.ceil(notifications.length / BULK_PER_POINT) - 1;
+      if (more > 0) await gate.charge(request, reply, more);
+      const results = await producer.as(request.actor.name).queueNotifications(notifications as NotificationRequest[]);
       return reply.code(202).send({ results: results.map(toAnswer) });
     },
   );
 }
 
-function cancelRoutes(server: Server, { cancel }: Pick<ApiParts, 'cancel'>): void {
+function cancelRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>): void {
+  const config: Policy = { access: 'send', action: 'notification.canceled', auditedBelow: true };
   server.delete(
     '/v1/notifications/:id',
-    { schema: { tags, summary: 'Cancel a notification; the answer is final', params: idParams, response: { 200: canceledSchema } } },
-    async (request) => cancel({ id: knownId(request.params.id) }),
+    {
+      config,
+      schema: { tags, summary: 'Cancel a notification; the answer is final', params: idParams, response: { 200: canceledSchema } },
+    },
+    async (request) => producer.as(request.actor.name).cancel({ id: knownId(request.params.id) }),
   );
 
   server.post(
     '/v1/notifications/cancel',
     {
+      config,
       schema: { tags, summary: 'Cancel all notifications with a cancellation key', body: cancelSchema, response: { 200: canceledSchema } },
     },
-    async (request) => cancel(request.body),
+    async (request) => producer.as(request.actor.name).cancel(request.body),
   );
 }
 

@@ -1,6 +1,7 @@
 import { isReady } from '@carillon/service';
 import { z } from 'zod';
 import type { ApiParts } from './parts.js';
+import type { Policy } from './policy.js';
 import type { Server } from './validation.js';
 
 const tags = ['operations'];
@@ -24,17 +25,18 @@ const HOME = `<!doctype html>
 /** What anybody may ask: the page at `/`, alive, ready. */
 export function openRoutes(server: Server, { ready }: Pick<ApiParts, 'ready'>): void {
   const schema = { tags, security: [] };
-  server.get('/', { schema: { ...schema, summary: 'A page with links', response: { 200: text } } }, async (_request, reply) =>
-    reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'").type('text/html; charset=utf-8').send(HOME),
+  const config: Policy = { access: 'anybody', action: 'none' };
+  server.get('/', { config, schema: { ...schema, summary: 'A page with links', response: { 200: text } } }, async (_request, reply) =>
+    reply.type('text/html; charset=utf-8').send(HOME),
   );
   server.get(
     '/healthz',
-    { schema: { ...schema, summary: 'Whether the process is alive', response: { 200: text } } },
+    { config, schema: { ...schema, summary: 'Whether the process is alive', response: { 200: text } } },
     async (_request, reply) => reply.type('text/plain').send('ok\n'),
   );
   server.get(
     '/readyz',
-    { schema: { ...schema, summary: 'Whether requests can be served now', response: { 200: text, 503: text } } },
+    { config, schema: { ...schema, summary: 'Whether requests can be served now', response: { 200: text, 503: text } } },
     async (_request, reply) => {
       const yes = await isReady(ready);
       return reply
@@ -47,11 +49,20 @@ export function openRoutes(server: Server, { ready }: Pick<ApiParts, 'ready'>): 
 
 /** What operators and tools ask, with a key. */
 export function operatorRoutes(server: Server, { metrics }: Pick<ApiParts, 'metrics'>): void {
-  server.get('/metrics', { schema: { tags, summary: 'Metrics in Prometheus’ format', response: { 200: text } } }, async (_request, reply) =>
-    reply.type(metrics.contentType).send(await metrics.render()),
+  server.get(
+    '/metrics',
+    {
+      config: { access: 'read', action: 'operations.viewed' },
+      schema: { tags, summary: 'Metrics in Prometheus’ format', response: { 200: text } },
+    },
+    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()),
   );
   const anyObject = z.record(z.string(), z.unknown());
-  server.get('/openapi.json', { schema: { tags, summary: 'This description', response: { 200: anyObject } } }, async () => ({
-    ...server.swagger(),
-  }));
+  server.get(
+    '/openapi.json',
+    { config: { access: 'anyKey', action: 'none' }, schema: { tags, summary: 'This description', response: { 200: anyObject } } },
+    async () => ({
+      ...server.swagger(),
+    }),
+  );
 }

@@ -18,11 +18,8 @@ ${body}
 /** The media type of a page. */
 export const PAGE_TYPE = 'text/html; charset=utf-8';
 
-/** Headers of a page that loads nothing and may send its forms here alone. What it shows is kept nowhere, and its address is told to nobody. */
+/** Headers of a page that loads nothing and may send its forms here alone. */
 export const PAGE_HEADERS = {
   'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-  'x-frame-options': 'DENY',
-  'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
-  'cache-control': 'no-store',
 };

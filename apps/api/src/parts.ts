@@ -1,8 +1,10 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import type { ApiKeys, TokenVerifier } from '@carillon/access';
+import type { ApiKeys, Revocations, TokenVerifier } from '@carillon/access';
+import type { Audit, AuditReader } from '@carillon/audit';
 import type { Previews, Receive, Receiver } from '@carillon/channel';
 import type { Deliveries } from '@carillon/deliveries';
 import type { Directory } from '@carillon/directory';
+import type { Erasures } from '@carillon/erasure';
 import type { Inbox } from '@carillon/inbox';
 import type { Producer } from '@carillon/producer';
 import type { FailedItems } from '@carillon/queue';
@@ -37,7 +39,6 @@ export interface ApiParts {
     | 'readUnsubscribeToken'
     | 'unsubscribe'
   >;
-  readonly cancel: Producer['cancel'];
   /** What was given up. */
   readonly failed: FailedItems;
   /** Who reads the reports of each provider, by its name. */
@@ -53,7 +54,15 @@ export interface ApiParts {
   /** @throws NOTIFICATION_NOT_FOUND */
   readonly markAsRead: (userId: string, notificationId: string) => Promise<void>;
   readonly markAllAsRead: (userId: string) => Promise<void>;
-  readonly apiKeys: Pick<ApiKeys, 'find'>;
+  readonly apiKeys: Pick<ApiKeys, 'find' | 'recall'>;
+  /** Requests per ms that one API key, or one user by client token, may make in this process. */
+  readonly rateApi: number;
+  /** Told of every request. What shows something personal is shown only once its record is kept. */
+  readonly audit: Audit;
+  readonly auditReader: AuditReader;
+  readonly revocations: Pick<Revocations, 'revoke' | 'since'>;
+  /** Erases and exports people, and audits both. */
+  readonly erasures: Pick<Erasures, 'erase' | 'get' | 'exportPerson'>;
   /** Signs a client token; absent without a secret. `expiresAt` is ms since the epoch. @throws FIELD_INVALID */
   readonly issueToken?: ((userId: string, ttlSeconds?: number) => Promise<{ token: string; expiresAt: number }>) | undefined;
   /** Where clients connect with a token. */

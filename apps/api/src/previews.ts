@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { escapeHtml, PAGE_HEADERS, PAGE_TYPE, toPage } from './page.js';
 import type { ApiParts } from './parts.js';
+import type { Policy } from './policy.js';
 import { idParams } from './schemas.js';
 import type { Server } from './validation.js';
 
@@ -21,6 +22,7 @@ const MAIL_HEADERS = {
 /** What would have been sent: messages kept instead of being given to a provider. For people who are signed in, and for tools with a key. */
 export function previewRoutes(server: Server, { previews }: Pick<ApiParts, 'previews'>): void {
   const schema = { hide: true };
+  const config: Policy = { access: 'session', action: 'preview.viewed' };
   const find = async (id: string): Promise<Preview> => {
     const preview = await previews.get(id);
     if (!preview) throw new CarillonError('NOTIFICATION_NOT_FOUND');
@@ -30,15 +32,16 @@ export function previewRoutes(server: Server, { previews }: Pick<ApiParts, 'prev
     reply.headers({ ...PAGE_HEADERS, 'content-security-policy': `${PAGE_HEADERS['content-security-policy']}; frame-src 'self'` });
   });
 
-  server.get(PREVIEWS, { schema: { ...schema, querystring: listed } }, async (request, reply) => {
+  server.get(PREVIEWS, { config, schema: { ...schema, querystring: listed } }, async (request, reply) => {
     const data = await previews.list(request.query.limit);
+    request.concerns = { ids: data.map(({ id }) => id) };
     return wantsJson(request) ? { data, nextCursor: null } : sendPage(reply, toPage('Previews', toList(data)));
   });
-  server.get(`${PREVIEWS}/:id`, { schema: { ...schema, params: idParams } }, async (request, reply) => {
+  server.get(`${PREVIEWS}/:id`, { config, schema: { ...schema, params: idParams } }, async (request, reply) => {
     const preview = await find(request.params.id);
     return wantsJson(request) ? preview : sendPage(reply, toPage('Preview', toDetails(preview)));
   });
-  server.get(`${PREVIEWS}/:id/html`, { schema: { ...schema, params: idParams } }, async (request, reply) => {
+  server.get(`${PREVIEWS}/:id/html`, { config, schema: { ...schema, params: idParams } }, async (request, reply) => {
     const { channel, content } = await find(request.params.id);
     const field = Object.keys(content).find((name) => isHtml(channel, name));
     if (field === undefined) throw new CarillonError('ROUTE_NOT_FOUND');

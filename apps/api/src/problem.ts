@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { CarillonError, type ErrorCode, errorCatalogue } from '@carillon/contracts';
 import type { Log } from '@carillon/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { BARE_HEADERS } from './headers.js';
 
 /** The HTTP status (RFC 9110) of each error. */
 export const statusOf: Record<ErrorCode, number> = {
@@ -18,6 +19,7 @@ export const statusOf: Record<ErrorCode, number> = {
   DEVICE_NOT_FOUND: 404,
   SUPPRESSION_NOT_FOUND: 404,
   PARTIAL_NOT_FOUND: 404,
+  ERASURE_NOT_FOUND: 404,
   ROUTE_NOT_FOUND: 404,
   IDEMPOTENCY_MISMATCH: 422,
   QUEUE_UNAVAILABLE: 503,
@@ -39,8 +41,11 @@ export const statusOf: Record<ErrorCode, number> = {
   SIGNATURE_INVALID: 401,
   LINK_INVALID: 404,
   UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  RATE_LIMITED: 429,
   TOKEN_INVALID: 401,
   TOKEN_EXPIRED: 401,
+  TOKEN_REVOKED: 401,
   TOKENS_NOT_CONFIGURED: 501,
   NOT_AUTHENTICATED: 401,
   BAD_MESSAGE: 400,
@@ -48,6 +53,11 @@ export const statusOf: Record<ErrorCode, number> = {
   JOB_CRASHED_WORKER: 500,
   RENDER_FAILED: 500,
   SEAL_BROKEN: 500,
+  KEY_STORE_UNAVAILABLE: 503,
+  PERSON_ERASED: 410,
+  ERASURE_UNDER_WAY: 409,
+  PII_DETECTED: 400,
+  AUDIT_UNAVAILABLE: 503,
   CONFIGURATION_INVALID: 500,
   SERVICE_CLOSED: 503,
   INTERNAL: 500,
@@ -73,9 +83,10 @@ export interface Problem {
   readonly id?: string | undefined;
 }
 
-/** What a caller may be told: of faults on our side, no more than the catalogue's sentence. */
+/** What a caller may be told: of faults on our side, and of what is not there, no more than the catalogue's sentence. A message may name what was asked for. */
 export function detailOf(error: CarillonError): string {
-  return statusOf[error.code] >= 500 ? errorCatalogue[error.code][1] : error.message;
+  const status = statusOf[error.code];
+  return status >= 500 || status === 404 ? errorCatalogue[error.code][1] : error.message;
 }
 
 /** An error as problem details. */
@@ -129,6 +140,7 @@ export function logFault(log: Log, error: unknown, { id, method, routeOptions }:
 /** Answers with a problem and the headers that belong to its status. */
 export function sendProblem(thrown: unknown, reply: FastifyReply): FastifyReply {
   const { error, status } = toFault(thrown);
+  reply.request.failure = error.code;
   const retryAfter = retryAfterSeconds(error, status);
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   // RFC 9110 §15.5.2: a 401 names how to authenticate.
@@ -150,6 +162,7 @@ export function refuseUnreadable(error: Error & { code?: string }, socket: Socke
     `content-type: ${PROBLEM_TYPE}`,
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
+    ...Object.entries(BARE_HEADERS).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -23,6 +23,7 @@ export function providerRoutes(
   server.post(
     '/v1/providers/:provider/events',
     {
+      config: { access: 'signature', action: 'receipt.taken', auditedBelow: true },
       bodyLimit: EVENTS_MAX_BYTES,
       schema: {
         tags: ['providers'],

@@ -27,7 +27,7 @@ const time = z.number().int().describe('ms since the epoch');
 const cursor = z.string().nullable().describe('give it back as `cursor` to read on; null on the last page');
 
 /** A whole number in a query string. */
-const inQuery = (min: number, max: number) =>
+export const inQuery = (min: number, max: number) =>
   z.coerce
     .number({ error: `must be a whole number from ${min} to ${max}` })
     .int()

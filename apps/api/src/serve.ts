@@ -11,7 +11,11 @@ import { createApi } from './api.js';
 import type { ApiParts } from './parts.js';
 
 /** What the HTTP role of a process is built from. */
-export interface ApiRoleParts extends Pick<ApiParts, 'directory' | 'receivers' | 'receive' | 'previews' | 'publicUrl' | 'socketUrl'> {
+export interface ApiRoleParts
+  extends Pick<
+    ApiParts,
+    'directory' | 'receivers' | 'receive' | 'previews' | 'publicUrl' | 'socketUrl' | 'audit' | 'auditReader' | 'revocations' | 'erasures'
+  > {
   readonly config: Config & { readonly apiKeys: string };
   /** A `prompt` connection. */
   readonly redis: Redis;
@@ -27,7 +31,7 @@ export interface ApiRoleParts extends Pick<ApiParts, 'directory' | 'receivers' |
 /** Builds the HTTP interface with what only it needs, and listens. Undone through `defer`. @throws CONFIGURATION_INVALID, REDIS_UNAVAILABLE */
 export async function serveApi(parts: ApiRoleParts): Promise<{ port: number; url: string }> {
   const { config, redis, inbox, metrics, defer } = parts;
-  const producer = await createProducer({ ...parts, partitions: config.partitions });
+  const producer = createProducer({ ...parts, partitions: config.partitions });
   defer('producer', producer.close);
   const views = await openQueueViews(redis, config.partitions);
   defer('queue views', views.close);
@@ -37,10 +41,10 @@ export async function serveApi(parts: ApiRoleParts): Promise<{ port: number; url
     {
       ...parts,
       producer,
-      cancel: producer.cancel,
       markAsRead: inbox.markAsRead,
       markAllAsRead: inbox.markAllAsRead,
       apiKeys: createApiKeys(config.apiKeys),
+      rateApi: config.rateApi,
       failed: views,
       verifyToken: createTokenVerifier({ jwtSecret, issuer, audience, userClaim }).verify,
       issueToken: jwtSecret === undefined ? undefined : createTokenIssuer({ jwtSecret, issuer, audience, userClaim }).issue,

@@ -38,6 +38,7 @@ function definitionRoutes(server: Server, { templates }: Parts): void {
   server.put(
     '/v1/templates/:id',
     {
+      config: { access: 'admin', action: 'template.registered' },
       bodyLimit: TEMPLATE_REQUEST_MAX_BYTES,
       validatorCompiler: bodyCheckedByOwner,
       schema: {
@@ -53,13 +54,19 @@ function definitionRoutes(server: Server, { templates }: Parts): void {
 
   server.get(
     '/v1/templates/:id',
-    { schema: { tags, summary: 'A template and its version', params: idParams, response: { 200: templateEntrySchema } } },
+    {
+      config: { access: 'read', action: 'template.viewed' },
+      schema: { tags, summary: 'A template and its version', params: idParams, response: { 200: templateEntrySchema } },
+    },
     async (request) => show(await templates.get(request.params.id)),
   );
 
   server.delete(
     '/v1/templates/:id',
-    { schema: { tags, summary: 'Take a template out of use', params: idParams, response: { 204: nothing } } },
+    {
+      config: { access: 'admin', action: 'template.removed' },
+      schema: { tags, summary: 'Take a template out of use', params: idParams, response: { 204: nothing } },
+    },
     async (request, reply) => {
       await templates.remove(request.params.id);
       return reply.code(204).send(null);
@@ -68,7 +75,10 @@ function definitionRoutes(server: Server, { templates }: Parts): void {
 
   server.get(
     '/v1/templates',
-    { schema: { tags, summary: 'Registered templates by id', querystring: listQuerySchema, response: { 200: templatePageSchema } } },
+    {
+      config: { access: 'read', action: 'template.viewed' },
+      schema: { tags, summary: 'Registered templates by id', querystring: listQuerySchema, response: { 200: templatePageSchema } },
+    },
     async (request) => {
       const { limit, cursor } = request.query;
       const page = await templates.list({ limit, ...(cursor !== undefined && { cursor }) });
@@ -81,6 +91,7 @@ function previewRoute(server: Server, { templates }: Parts): void {
   server.post(
     '/v1/templates/:id/preview',
     {
+      config: { access: 'read', action: 'template.viewed' },
       schema: {
         tags,
         summary: 'What a template says on each of its channels; nothing is queued or stored',
@@ -97,6 +108,7 @@ function partialRoutes(server: Server, { templates }: Parts): void {
   server.put(
     '/v1/partials/:id',
     {
+      config: { access: 'admin', action: 'template.registered' },
       bodyLimit: PARTIAL_REQUEST_MAX_BYTES,
       validatorCompiler: bodyCheckedByOwner,
       schema: {
@@ -112,13 +124,19 @@ function partialRoutes(server: Server, { templates }: Parts): void {
 
   server.get(
     '/v1/partials/:id',
-    { schema: { tags, summary: 'A partial', params: idParams, response: { 200: partialSchema } } },
+    {
+      config: { access: 'read', action: 'template.viewed' },
+      schema: { tags, summary: 'A partial', params: idParams, response: { 200: partialSchema } },
+    },
     async (request) => templates.partial(request.params.id),
   );
 
   server.delete(
     '/v1/partials/:id',
-    { schema: { tags, summary: 'Take a partial out of use', params: idParams, response: { 204: nothing } } },
+    {
+      config: { access: 'admin', action: 'template.removed' },
+      schema: { tags, summary: 'Take a partial out of use', params: idParams, response: { 204: nothing } },
+    },
     async (request, reply) => {
       await templates.removePartial(request.params.id);
       return reply.code(204).send(null);
@@ -127,7 +145,10 @@ function partialRoutes(server: Server, { templates }: Parts): void {
 
   server.get(
     '/v1/partials',
-    { schema: { tags, summary: 'Registered partials by id', querystring: listQuerySchema, response: { 200: partialPageSchema } } },
+    {
+      config: { access: 'read', action: 'template.viewed' },
+      schema: { tags, summary: 'Registered partials by id', querystring: listQuerySchema, response: { 200: partialPageSchema } },
+    },
     async (request) => {
       const { limit, cursor } = request.query;
       const page = await templates.listPartials({ limit, ...(cursor !== undefined && { cursor }) });

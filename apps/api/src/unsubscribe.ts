@@ -40,7 +40,10 @@ export function unsubscribeRoutes(server: Server, { directory, log }: Pick<ApiPa
 
   server.get(
     '/unsubscribe/:token',
-    { schema: { ...common, summary: 'A page that asks whether to unsubscribe; changes nothing' } },
+    {
+      config: { access: 'anybody', action: 'operations.viewed' },
+      schema: { ...common, summary: 'A page that asks whether to unsubscribe; changes nothing' },
+    },
     async (request, reply) => {
       directory.readUnsubscribeToken(request.params.token);
       return reply.type(PAGE_TYPE).send(ASK);
@@ -48,9 +51,15 @@ export function unsubscribeRoutes(server: Server, { directory, log }: Pick<ApiPa
   );
   server.post(
     '/unsubscribe/:token',
-    { bodyLimit: FORM_MAX_BYTES, schema: { ...common, summary: 'Unsubscribe (one-click, RFC 8058)' } },
+    {
+      config: { access: 'anybody', action: 'person.changed' },
+      bodyLimit: FORM_MAX_BYTES,
+      schema: { ...common, summary: 'Unsubscribe (one-click, RFC 8058)' },
+    },
     async (request, reply) => {
-      await directory.unsubscribe(directory.readUnsubscribeToken(request.params.token));
+      const about = directory.readUnsubscribeToken(request.params.token);
+      await directory.unsubscribe(about);
+      request.concerns = { users: [about.userId] };
       return reply.type(PAGE_TYPE).send(DONE);
     },
   );

@@ -2,6 +2,7 @@ import { createApiKeys } from '@carillon/access';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createApi } from '../src/index.js';
 import { APPOINTMENT, AUTHORIZED, KEY, type RunningApi, request, startApi } from './running-api.js';
+import { failedJob } from './samples.js';
 
 let running: RunningApi;
 beforeAll(async () => {
@@ -33,8 +34,8 @@ const signIn = (key: string, headers: Headers = {}) =>
 const basic = (user: string, password: string) => ({ authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` });
 
 /** Signs in by the form and gives the Cookie header a browser would send from then on. */
-async function session(): Promise<Headers> {
-  const [cookie] = (await signIn(KEY)).cookies;
+async function session(key = KEY): Promise<Headers> {
+  const [cookie] = (await signIn(key)).cookies;
   return { cookie: `${cookie?.name}=${encodeURIComponent(cookie?.value ?? '')}` };
 }
 
@@ -107,7 +108,13 @@ test('a session that was altered, is over, or whose key is gone is none', async 
   const { cookie = '' } = await session();
   const altered = `${cookie.slice(0, 40)}${cookie[40] === 'A' ? 'B' : 'A'}${cookie.slice(41)}`;
   expect((await call('GET', QUEUES, { cookie: altered })).statusCode).toBe(401);
-  const over = running.parts.vault.seal('session', 'admin', JSON.stringify({ key: KEY, expiresAt: Date.now() - 1 }));
+  const key = running.parts.apiKeys.find(KEY);
+  const sealed = (changes: object) =>
+    running.parts.vault.seal('session', 'admin', JSON.stringify({ ...key, expiresAt: Date.now() + 1000, ...changes }));
+  expect((await call('GET', QUEUES, { cookie: `carillon_session=${encodeURIComponent(sealed({}))}` })).statusCode).toBe(200);
+  const another = sealed({ name: 'other' });
+  expect((await call('GET', QUEUES, { cookie: `carillon_session=${encodeURIComponent(another)}` })).statusCode).toBe(401);
+  const over = sealed({ expiresAt: Date.now() - 1 });
   expect((await call('GET', QUEUES, { cookie: `carillon_session=${encodeURIComponent(over)}` })).statusCode).toBe(401);
 
   const without = createApi({ ...running.parts, apiKeys: createApiKeys('tests:another-key') }, { port: 0 });
@@ -145,4 +152,100 @@ test('no page may frame it, and nothing is loaded from elsewhere', async () => {
 test('a fault in the board is a problem that tells nothing', async () => {
   const answer = await call('GET', `${QUEUES}/nothing/1`, basic('x', KEY));
   expect(answer.statusCode).toBe(404);
+});
+
+test('the cookie names the key and is not the key; it goes over https only where the page came so', async () => {
+  const [cookie] = (await signIn(KEY, { origin: `https://${HOST}` })).cookies;
+  expect(cookie).toMatchObject({ httpOnly: true, sameSite: 'Strict', secure: true });
+  const held = running.parts.vault.open('session', 'admin', cookie?.value ?? '');
+  expect(JSON.parse(held)).toEqual({ name: 'tests', digest: expect.any(String), expiresAt: expect.any(Number) });
+  expect(held).not.toContain(KEY);
+});
+
+test('who signs out has no session, and no other site can sign anybody out', async () => {
+  const page = await call('GET', '/admin/logout');
+  expect(page.body).toContain('<form method="post" action="/admin/logout">');
+  expect((await call('POST', '/admin/logout', { origin: 'https://evil.example' })).statusCode).toBe(401);
+  const answer = await call('POST', '/admin/logout', { ...(await session()), origin: `http://${HOST}` });
+  expect(answer.statusCode).toBe(303);
+  expect(answer.cookies).toEqual([expect.objectContaining({ name: 'carillon_session', value: '', expires: new Date(0) })]);
+  expect((await call('GET', BOARD, AUTHORIZED)).body).toContain('/admin/logout');
+});
+
+test('a key that may only send sees neither queues nor previews, by whichever way', async () => {
+  const form = await signIn('send-key', { origin: `http://${HOST}` });
+  expect(form.statusCode).toBe(403);
+  expect(form.cookies).toEqual([]);
+  expect(form.body).toContain('This key may not look at queues.');
+  for (const url of [BOARD, QUEUES, '/preview/mail']) {
+    const answer = await call('GET', url, basic('x', 'send-key'));
+    expect(answer.statusCode).toBe(403);
+    expect(answer.json()).toMatchObject({ code: 'FORBIDDEN', field: 'read' });
+  }
+});
+
+test('a viewer may look and not act, whatever the page shows; the page shows queues that can only be looked at', async () => {
+  const viewer = await session('read-key');
+  const routes = (await running.api.routes()).filter(({ url, method }) => url.startsWith(BOARD) && method !== 'GET' && method !== 'HEAD');
+  expect(routes).toHaveLength(10);
+  for (const { method, url } of routes) {
+    const path = url.replace(':queueName', 'sms-0').replace(':jobId', '1').replace(':queueStatus', 'failed');
+    const answer = await call(method as 'PUT', path, { ...viewer, origin: `http://${HOST}` });
+    expect([method, url, answer.statusCode]).toEqual([method, url, 403]);
+    expect(answer.json()).toMatchObject({ code: 'FORBIDDEN', field: 'admin' });
+  }
+  const { queues } = (await call('GET', QUEUES, viewer)).json();
+  expect(queues).toHaveLength(running.parts.queues().length);
+  for (const queue of queues) expect(queue).toMatchObject({ readOnlyMode: true, allowRetries: false, allowCompletedRetries: false });
+  for (const queue of (await call('GET', QUEUES, await session('admin-key'))).json().queues) {
+    expect(queue).toMatchObject({ readOnlyMode: false, allowRetries: true });
+  }
+});
+
+test('a session may what its key may now', async () => {
+  const { cookie = '' } = await session();
+  const less = createApi({ ...running.parts, apiKeys: createApiKeys(`tests[read]:${KEY}`) }, { port: 0 });
+  const headers = { cookie, host: HOST, origin: `http://${HOST}` };
+  expect((await less.inject({ method: 'GET', url: QUEUES, headers })).statusCode).toBe(200);
+  expect((await less.inject({ method: 'PUT', url: `${QUEUES}/pause`, headers })).statusCode).toBe(403);
+  await less.close();
+});
+
+test('what is looked at and done at the board is on record, by queue and job', async () => {
+  const path = await failedJob(running);
+  const id = path.split('/').at(-1);
+  const act = { ...(await session()), origin: `http://${HOST}` };
+  running.audited.length = 0;
+  expect((await call('GET', `${QUEUES}?activeQueue=sms-0&status=failed`, act)).statusCode).toBe(200);
+  expect((await call('GET', path, act)).statusCode).toBe(200);
+  expect((await call('PUT', `${path}/clean`, act)).statusCode).toBe(204);
+  expect((await call('GET', path, act)).statusCode).toBe(404);
+  const actor = { type: 'admin', name: 'tests' };
+  const api = `${BOARD}/api/queues`;
+  expect(running.audited).toEqual([
+    { actor, action: 'queues.viewed', outcome: 'ok', about: { route: `GET ${api}`, queue: 'sms-0' }, kept: true },
+    {
+      actor,
+      action: 'queues.viewed',
+      outcome: 'ok',
+      about: { route: `GET ${api}/:queueName/:jobId`, queue: 'sms-0' },
+      ids: [id],
+      kept: true,
+    },
+    {
+      actor,
+      action: 'queues.changed',
+      outcome: 'ok',
+      about: { route: `PUT ${api}/:queueName/:jobId/clean`, queue: 'sms-0' },
+      ids: [id],
+      kept: false,
+    },
+    {
+      actor,
+      action: 'queues.viewed',
+      outcome: 'ROUTE_NOT_FOUND',
+      about: { route: `GET ${api}/:queueName/:jobId`, queue: 'sms-0' },
+      kept: false,
+    },
+  ]);
 });

@@ -3,13 +3,13 @@ import { CarillonError, type ErrorCode, errorCatalogue } from '@carillon/contrac
 import { createStageQueue, type Item, pack, queueName, runStage } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { waitFor } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { failedPageSchema } from '../src/dead-letters.js';
 import { AUTHORIZED, type RunningApi, startApi } from './running-api.js';
 
-const vault = createVault(`k:${Buffer.alloc(32, 1).toString('base64')}`);
+const vault = await memoryVault();
 const definition = { name: 'email', itemsPerJob: () => 1, item: z.custom<Item>() };
 let running: RunningApi;
 let redis: Redis;

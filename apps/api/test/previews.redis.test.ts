@@ -4,6 +4,7 @@ import { AUTHORIZED, KEY, type RunningApi, startApi } from './running-api.js';
 
 const MAIL: Preview = {
   id: 'email-1',
+  userId: 'ann',
   channel: 'email',
   to: 'ada+<b>@clinic.example',
   content: {
@@ -13,7 +14,7 @@ const MAIL: Preview = {
   },
   at: 1_700_000_000_000,
 };
-const TEXT: Preview = { id: 'sms-1', channel: 'sms', to: '+15550100', content: { text: 'Hi' }, at: 1_700_000_001_000 };
+const TEXT: Preview = { id: 'sms-1', userId: 'ann', channel: 'sms', to: '+15550100', content: { text: 'Hi' }, at: 1_700_000_001_000 };
 
 let running: RunningApi;
 beforeAll(async () => {

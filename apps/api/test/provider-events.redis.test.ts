@@ -117,7 +117,8 @@ test('of a provider whose reports are small, nothing larger is looked at', async
 test('while Redis is away the provider is told to come back', async () => {
   const server = await startRedis();
   const redis = await createRedis({ url: server.url }, { prefix: 'away:', temper: 'prompt' });
-  const receive = createReceive({ deliveries: createDeliveries({ redis, retention: 1000 }), directory: running.directory });
+  const { vault } = running.parts;
+  const receive = createReceive({ deliveries: createDeliveries({ redis, retention: 1000 }), directory: running.directory, vault });
   const api = createApi({ ...running.parts, receive }, { port: 0 });
   try {
     await server.kill();

@@ -1,9 +1,11 @@
-import { createHmac } from 'node:crypto';
-import { createApiKeys, createTokenIssuer, createTokenVerifier } from '@carillon/access';
+import { createHmac, randomUUID } from 'node:crypto';
+import { createApiKeys, createRevocations, createTokenIssuer, createTokenVerifier } from '@carillon/access';
+import { type Audit, type AuditEvent, createAuditReader } from '@carillon/audit';
 import { createPreviews, createReceive, type Previews, type Receiver } from '@carillon/channel';
 import { CarillonError } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
+import type { ErasureReport, Erasures } from '@carillon/erasure';
 import { createInbox, type Inbox } from '@carillon/inbox';
 import { createProducer } from '@carillon/producer';
 import { openQueueViews, type QueueViews } from '@carillon/queue';
@@ -11,7 +13,7 @@ import { createRedis, type Redis } from '@carillon/redis';
 import { createDeferred, createLog, createMetrics, type PrometheusMetrics } from '@carillon/service';
 import { createTemplates } from '@carillon/templates';
 import { startRedis } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { type Api, type ApiParts, createApi } from '../src/index.js';
 
 /** The bearer token of the tests' API key. */
@@ -48,7 +50,49 @@ export interface RunningApi {
   readonly redis: Redis;
   readonly redisUrl: string;
   readonly log: string[];
+  /** What was audited, in order. */
+  readonly audited: Audited[];
   close(): Promise<void>;
+}
+
+/** An event, and whether the answer had to wait for it. */
+export type Audited = AuditEvent & { readonly kept: boolean };
+
+/** An audit trail in memory. */
+export function listen(): Audit & { readonly audited: Audited[] } {
+  const audited: Audited[] = [];
+  return {
+    audited,
+    note: (event) => {
+      audited.push({ ...event, kept: false });
+    },
+    keep: async (event) => {
+      audited.push({ ...event, kept: true });
+    },
+  };
+}
+
+/** Erasures as the interface promises them, in memory: what the routes make of them is what is tested here. */
+export function rememberedErasures(audit: Audit): Pick<Erasures, 'erase' | 'get' | 'exportPerson'> {
+  const reports = new Map<string, ErasureReport>();
+  return {
+    async erase(userId, actor) {
+      const id = randomUUID();
+      await audit.keep({ actor, action: 'person.erased', ids: [id], users: [userId] });
+      const remains = [{ where: 'append-only file', what: 'sealed bytes without a key', until: 'its next rewrite' }];
+      reports.set(id, { id, status: 'erasing', requestedAt: Date.now(), completedAt: null, destroyed: { key: true }, remains });
+      return { erasureId: id };
+    },
+    async get(id) {
+      const report = reports.get(id);
+      if (!report) throw new CarillonError('ERASURE_NOT_FOUND');
+      return report;
+    },
+    async exportPerson(userId, actor) {
+      await audit.keep({ actor, action: 'person.exported', users: [userId] });
+      return { userId };
+    },
+  };
 }
 
 /** Starts an API; `changes` replace parts. */
@@ -59,18 +103,19 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
     deferred.defer('server', () => server.stop());
     const redis = await createRedis({ url: server.url }, { prefix: 'notification:', temper: 'prompt' });
     deferred.defer('redis', () => redis.close());
-    const vault = createVault(`k:${Buffer.alloc(32, 1).toString('base64')}`);
+    const vault = await memoryVault();
     const templates = await createTemplates(redis);
     deferred.defer('templates', () => templates.close());
+    const trail = listen();
     const deliveries = createDeliveries({ redis, retention: 86_400_000 });
     const inbox = createInbox({ redis, vault, limits: { retention: 86_400_000, maxItems: 500 } });
     deferred.defer('inbox', () => inbox.close());
-    const producer = await createProducer({ redis, vault, templates, deliveries, partitions: 1 });
+    const producer = createProducer({ redis, vault, templates, deliveries, partitions: 1, audit: trail });
     deferred.defer('producer', () => producer.close());
     const views = await openQueueViews(redis, 1);
     deferred.defer('queues', () => views.close());
     const tokens = createTokenIssuer({ jwtSecret: JWT_SECRET });
-    const directory = await createDirectory({ redis, vault });
+    const directory = createDirectory({ redis, vault });
     const previews = createPreviews({ redis, vault });
     const metrics = createMetrics();
     metrics.watchQueues(() => views.counts());
@@ -83,14 +128,18 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
       markAsRead: (userId, id) => inbox.markAsRead(userId, id),
       markAllAsRead: (userId) => inbox.markAllAsRead(userId),
       directory,
-      cancel: producer.cancel,
       failed: views,
       receivers: { pigeon: pigeonPost, talkative: { ...pigeonPost, answer: { type: 'text/xml', body: '<Response/>' } } },
-      receive: createReceive({ deliveries, directory }),
+      receive: createReceive({ deliveries, directory, vault, audit: trail }),
       previews,
       publicUrl: PUBLIC_URL,
       verifyToken: createTokenVerifier({ jwtSecret: JWT_SECRET }).verify,
-      apiKeys: createApiKeys(`tests:${KEY},other:other-key`),
+      apiKeys: createApiKeys(`tests:${KEY},other:other-key,sender[send]:send-key,reader[read]:read-key,keeper[admin]:admin-key`),
+      rateApi: 1_000,
+      audit: trail,
+      auditReader: createAuditReader(redis),
+      revocations: createRevocations(redis),
+      erasures: rememberedErasures(trail),
       issueToken: tokens.issue,
       socketUrl: 'ws://localhost:8082',
       queues: () => views.queues,
@@ -106,7 +155,21 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
       const [failure] = await deferred.close();
       if (failure) throw failure.error;
     };
-    return { api, parts, inbox, deliveries, directory, previews, views, metrics, redis, redisUrl: server.url, log: lines, close };
+    return {
+      api,
+      parts,
+      inbox,
+      deliveries,
+      directory,
+      previews,
+      views,
+      metrics,
+      redis,
+      redisUrl: server.url,
+      log: lines,
+      audited: trail.audited,
+      close,
+    };
   } catch (error) {
     await deferred.close();
     throw error;
