@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { channelConformance } from '@carillon/channel/testing';
 import { createInAppChannel } from '@carillon/in-app';
 import { createInbox, createMemoryInbox, type Inbox } from '@carillon/inbox';
 import { createRedis, type Redis } from '@carillon/redis';
 import { startRedis } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 const limits = { maxItems: 500, retention: 3600_000 };
@@ -18,7 +17,7 @@ const under = (inbox: Inbox) => ({ channel: createInAppChannel(inbox), received:
 
 let server: Awaited<ReturnType<typeof startRedis>>;
 let redis: Redis;
-const vault = createVault(`k:${randomBytes(32).toString('base64')}`);
+const vault = await memoryVault();
 
 beforeAll(async () => {
   server = await startRedis();

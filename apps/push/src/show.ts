@@ -11,7 +11,7 @@ export interface Shown {
 }
 
 export function shownOf({ item }: Message): Shown {
-  const { title = '', body = '', url = item.url ?? '' } = item.content;
+  const { title = '', body = '', url = '' } = item.content;
   return { title, body, url, notificationId: item.id };
 }
 

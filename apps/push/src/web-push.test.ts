@@ -39,7 +39,10 @@ const one = async (to = subscribe()) => (await provider.send([messageTo(to)], ne
 
 test('a message arrives encrypted for the browser and signed by us, with its tag as topic and its priority as urgency', async () => {
   const subscription = service.subscribe(vapid.publicKey);
-  const message = messageTo(browser(subscription), { priority: 'urgent', url: '/appointments/7' });
+  const message = messageTo(browser(subscription), {
+    priority: 'urgent',
+    content: { title: 'Reminder', body: 'Tomorrow 🔔', url: '/appointments/7' },
+  });
   expect(await provider.send([message], never)).toEqual([{ ok: true }]);
   expect(service.sent).toEqual([
     {

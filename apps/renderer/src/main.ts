@@ -1,31 +1,42 @@
+import { openAudit } from '@carillon/audit';
 import { createDeliveries } from '@carillon/deliveries';
 import { createDirectory } from '@carillon/directory';
-import { createRedis } from '@carillon/redis';
+import { createRedis, serverFacts } from '@carillon/redis';
 import { runProcess, workerEvents } from '@carillon/service';
 import { createTemplates } from '@carillon/templates';
-import { createVault } from '@carillon/vault';
+import { connectVault } from '@carillon/vault';
 import { runRenderer } from './renderer.js';
 
 /** Time for the jobs under way at shutdown, ms. */
 const DEADLINE_MS = 20_000;
 
-const code = await runProcess('renderer', { required: ['redisUrl', 'encryptionKeys'] }, async (parts) => {
+const code = await runProcess('renderer', { required: ['redisUrl', 'encryptionKeys'], probe: serverFacts }, async (parts) => {
   const { config, defer, log } = parts;
   const redis = await createRedis(
     { url: config.redisUrl, cluster: config.redisCluster },
     { prefix: config.redisPrefix, temper: 'patient' },
   );
   defer('redis', redis.close);
-  const templates = await createTemplates(redis);
+  const audit = await openAudit({
+    redis,
+    sink: config.auditSink ?? 'redis',
+    retention: config.retentionAudit,
+    writer: 'renderer',
+    events: { error: log.error },
+  });
+  defer('audit trail', () => audit.close());
+  const vault = await connectVault(config, { redis, audit, defer });
+  const templates = await createTemplates(redis, { phiPolicy: config.phiPolicy });
   defer('templates', templates.close);
-  const vault = createVault(config.encryptionKeys);
   const renderer = await runRenderer({
     redis,
     templates,
     vault,
-    directory: await createDirectory({ redis, vault }),
+    directory: createDirectory({ redis, vault }),
     deliveries: createDeliveries({ redis, retention: config.retentionStatus }),
     partitions: config.partitions,
+    piiPolicy: config.piiPolicy,
+    audit,
     events: workerEvents(parts),
   });
   defer('renderer', () => renderer.close(DEADLINE_MS));

@@ -1,3 +1,4 @@
+import { type Audit, noAudit } from '@carillon/audit';
 import {
   type CarillonError,
   type ChannelItem,
@@ -23,14 +24,16 @@ import {
   toJobs,
   type WorkerEvents,
 } from '@carillon/queue';
+import { PII_POLICY_DEFAULT, type PiiDetector, type PiiPolicy } from '@carillon/redaction';
 import type { Outcome, Redis } from '@carillon/redis';
-import type { Templates } from '@carillon/templates';
+import type { CompiledTemplate, Templates } from '@carillon/templates';
 import type { Vault } from '@carillon/vault';
 import { runReconciler } from './reconciler.js';
 import { isWanted, routeAll } from './route.js';
+import { createTripwire, type TripwireEvents } from './tripwire.js';
 
 /** Reports of a renderer. */
-export interface RendererEvents extends WorkerEvents {
+export interface RendererEvents extends WorkerEvents, Pick<TripwireEvents, 'piiDetected'> {
   templateRendered?(templateId: string, count: number): void;
   deliverySettled?(channel: string, status: DeliveryStatus, count: number): void;
 }
@@ -42,7 +45,22 @@ export interface RendererOptions {
   readonly deliveries: Deliveries;
   readonly directory: Pick<Directory, 'recipients'>;
   readonly partitions: number;
+  /** What is done about personal data that is found in a message on its way out of the house; `PII_POLICY_DEFAULT` if absent. */
+  readonly piiPolicy?: PiiPolicy;
+  /** What finds it; the built-in detector if absent, or where this one fails or takes over a second for a text. */
+  readonly detector?: PiiDetector;
+  /** Where it is noted that something was found, never what; nowhere if absent. */
+  readonly audit?: Pick<Audit, 'note'>;
   readonly events?: RendererEvents;
+}
+
+/** An item that can be rendered, by its place in the job. */
+interface Wanted {
+  readonly i: number;
+  readonly template: CompiledTemplate;
+  readonly item: RenderItem;
+  readonly channels: readonly ChannelName[];
+  readonly recipient: Recipient;
 }
 
 /** Render jobs of one partition worked on at once. Rendering is all CPU; more would only hold more jobs. */
@@ -53,8 +71,10 @@ const CONCURRENCY = 4;
  * there is no address, is skipped, and the other channels go. @throws REDIS_UNAVAILABLE
  */
 export async function runRenderer(options: RendererOptions): Promise<StageWorker> {
-  const { templates, deliveries, directory, partitions, events = {} } = options;
+  const { deliveries, partitions, events = {} } = options;
   const channelQueues = createChannelQueues(options);
+  const { piiPolicy: policy = PII_POLICY_DEFAULT, detector, audit = noAudit } = options;
+  const tripwire = createTripwire({ policy, detector, audit, events });
 
   const enqueue = async (channel: ChannelName, items: ChannelItem[]) => {
     const stage = channelStage(channelDefinition(channel));
@@ -79,32 +99,29 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
     definition: renderStage,
     concurrency: CONCURRENCY,
     async handle(items) {
-      const errors = new Array<CarillonError | undefined>(items.length).fill(undefined);
-      const rendered = new Map<ChannelName, ChannelItem[]>();
-      const steps: Settlement[] = [];
+      const { errors, wanted } = await look(options, items);
+      // All at once, since a detector may be far away; what comes of them is taken in order.
+      const routes = await Promise.all(
+        wanted.map(({ i, template, item, channels, recipient }) =>
+          routeAll(template, item, channels, recipient, tripwire).catch((error) => {
+            errors[i] = toCarillonError(error);
+            return undefined;
+          }),
+        ),
+      );
+      const made = routes.flatMap((route) => route ?? []);
       const used = new Map<string, number>();
-      const [recipients, claims] = await Promise.all([directory.recipients(items.map(({ userId }) => userId)), claim(deliveries, items)]);
-      for (const [i, item] of items.entries()) {
-        try {
-          const recipient = recipients[i] as Outcome<Recipient>;
-          if (!recipient.ok) throw recipient.error;
-          const template = await templates.version(item.templateId, item.templateVersion);
-          const wanted = item.channels.filter((channel) => isWanted(claims.get(`${item.id} ${channel}`)));
-          for (const [channel, routed] of routeAll(template, item, wanted, recipient.value)) {
-            steps.push(...routed.steps);
-            const list = rendered.get(channel) ?? [];
-            list.push(...routed.items);
-            rendered.set(channel, list);
-          }
-          used.set(item.templateId, (used.get(item.templateId) ?? 0) + 1);
-        } catch (error) {
-          errors[i] = toCarillonError(error);
-        }
-      }
+      for (const [k, { item }] of wanted.entries()) if (routes[k]) used.set(item.templateId, (used.get(item.templateId) ?? 0) + 1);
       for (const [templateId, count] of used) events.templateRendered?.(templateId, count);
       // Addresses are in the record before they are worked on, so that a cancellation finds them.
-      await settle(steps);
-      await Promise.all([...rendered].map(([channel, made]) => enqueue(channel, made)));
+      await settle(made.flatMap(([, { steps }]) => steps));
+      const rendered = new Map<ChannelName, ChannelItem[]>();
+      for (const [channel, routed] of made) {
+        const list = rendered.get(channel) ?? [];
+        list.push(...routed.items);
+        rendered.set(channel, list);
+      }
+      await Promise.all([...rendered].map(([channel, list]) => enqueue(channel, list)));
       return errors;
     },
     async giveUp(items, error, attempts) {
@@ -129,6 +146,25 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
       await channelQueues.close();
     },
   };
+}
+
+/** Looks up what rendering needs, and claims what is claimed here; what cannot be rendered has an error in its place. */
+async function look({ directory, deliveries, templates }: RendererOptions, items: readonly RenderItem[]) {
+  const errors = new Array<CarillonError | undefined>(items.length).fill(undefined);
+  const wanted: Wanted[] = [];
+  const [recipients, claims] = await Promise.all([directory.recipients(items.map(({ userId }) => userId)), claim(deliveries, items)]);
+  for (const [i, item] of items.entries()) {
+    try {
+      const recipient = recipients[i] as Outcome<Recipient>;
+      if (!recipient.ok) throw recipient.error;
+      const template = await templates.version(item.templateId, item.templateVersion);
+      const channels = item.channels.filter((channel) => isWanted(claims.get(`${item.id} ${channel}`)));
+      wanted.push({ i, template, item, channels, recipient: recipient.value });
+    } catch (error) {
+      errors[i] = toCarillonError(error);
+    }
+  }
+  return { errors, wanted };
 }
 
 /** How long a claim holds, ms: longer than the way to the inbox takes. */

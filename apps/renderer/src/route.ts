@@ -12,6 +12,7 @@ import { type Begun, HOUSE, type Settlement } from '@carillon/deliveries';
 import { addressesFor, type Recipient, wants } from '@carillon/directory';
 import type { Outcome } from '@carillon/redis';
 import type { CompiledTemplate, Rendered } from '@carillon/templates';
+import type { Tripwire } from './tripwire.js';
 
 /** What one notification becomes on one channel. */
 export interface Routed {
@@ -25,25 +26,34 @@ export function isWanted(begun: Outcome<Begun> | undefined): boolean {
   return begun?.value.state !== 'ended';
 }
 
-/** One notification on all its channels. What cannot be rendered on one fails there and the others go. @throws RENDER_FAILED if it can on none */
-export function routeAll(
+/** What ends one delivery as it was meant to, so that there is nothing for a person to try again. */
+const MEANT = new Set<string>(['CONTENT_TOO_LARGE', 'PII_DETECTED']);
+
+/**
+ * One notification on all its channels; what leaves the house goes through the tripwire. What cannot be rendered on one fails there and the others
+ * go. @throws RENDER_FAILED if it can on none
+ */
+export async function routeAll(
   template: CompiledTemplate,
   item: RenderItem,
   channels: readonly ChannelName[],
   recipient: Recipient,
-): [ChannelName, Routed][] {
+  tripwire: Tripwire,
+): Promise<[ChannelName, Routed][]> {
   let failure: CarillonError | undefined;
-  const routed = channels.map((channel): [ChannelName, Routed] => {
+  const routed: [ChannelName, Routed][] = [];
+  for (const channel of channels) {
     try {
-      return [channel, route(template, item, channel, recipient)];
+      const made = route(template, item, channel, recipient, tripwire);
+      routed.push([channel, made instanceof Promise ? await made : made]);
     } catch (thrown) {
       failure = toCarillonError(thrown);
       if (failure.verdict !== 'never') throw failure;
-      return [channel, settled(item, channel, 'failed', failure.code)];
+      routed.push([channel, settled(item, channel, 'failed', failure.code)]);
     }
-  });
+  }
   // Where nothing else goes out it is a dead letter.
-  if (failure && failure.code !== 'CONTENT_TOO_LARGE' && routed.every(([, { items }]) => items.length === 0)) throw failure;
+  if (failure && !MEANT.has(failure.code) && routed.every(([, { items }]) => items.length === 0)) throw failure;
   return routed;
 }
 
@@ -52,27 +62,37 @@ function settled({ id }: RenderItem, channel: ChannelName, status: 'skipped' | '
   return { items: [], steps: [{ id, channel, status, attempts: 0, reason, by }] };
 }
 
-/** One notification on one channel: wanted? where to? saying what? @throws RENDER_FAILED, CONTENT_TOO_LARGE */
-function route(template: CompiledTemplate, item: RenderItem, channel: ChannelName, recipient: Recipient): Routed {
+/** One notification on one channel: wanted? where to? saying what? Waits for the tripwire only. @throws RENDER_FAILED, CONTENT_TOO_LARGE, PII_DETECTED */
+function route(
+  template: CompiledTemplate,
+  item: RenderItem,
+  channel: ChannelName,
+  recipient: Recipient,
+  tripwire: Tripwire,
+): Routed | Promise<Routed> {
   const { required } = template.definition;
   if (!wants(recipient.preferences, { channel, category: item.category, required })) return settled(item, channel, 'skipped', 'preference');
   const definition = channelDefinition(channel);
   const found = addressesFor(definition, item.userId, recipient, item.inline);
   if ('none' in found) return settled(item, channel, 'skipped', found.none);
-  const said = template.render(definition, item.data, { ...recipient.profile, url: item.url });
-  const items = found.addresses.map((to) => toItem(item, said, to, definition.carriesData, required));
-  const steps = found.addresses.flatMap((to): Settlement[] =>
-    to.id === undefined ? [] : [{ id: item.id, channel, address: to.id, status: 'pending', attempts: 0 }],
-  );
-  return { items, steps };
+  const reader = { ...recipient.profile, url: item.url };
+  const said = template.render(definition, item.data, reader);
+  const toAll = (saying: Rendered): Routed => ({
+    items: found.addresses.map((to) => toItem(item, saying, to, definition.carriesData, required)),
+    steps: found.addresses.flatMap((to): Settlement[] =>
+      to.id === undefined ? [] : [{ id: item.id, channel, address: to.id, status: 'pending', attempts: 0 }],
+    ),
+  });
+  return isDirect(definition) ? toAll(said) : tripwire({ template, item, definition, reader, said }).then(toAll);
 }
 
 function toItem(item: RenderItem, said: Rendered, to: Address, carriesData: boolean, required: boolean | undefined): ChannelItem {
-  const { data, templateVersion: _version, inline: _inline, ...rest } = item;
+  const { data, url, templateVersion: _version, inline: _inline, ...rest } = item;
   return {
     ...rest,
     ...said,
-    ...(to.kind === 'user' ? { claimed: true } : { to }),
+    // Elsewhere a link is part of what is said, where it may be said.
+    ...(to.kind === 'user' ? { claimed: true, ...(url !== undefined && { url }) } : { to }),
     ...(required && { required }),
     ...(carriesData && { data }),
   };

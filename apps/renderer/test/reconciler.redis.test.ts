@@ -1,18 +1,18 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { type ChannelItem, email } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { channelStage, createStageQueue, pack } from '@carillon/queue';
 import { createRedis, type Redis } from '@carillon/redis';
 import { runReconciler } from '@carillon/renderer';
 import { startRedis, type TestRedis } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 let server: TestRedis;
 let redis: Redis;
 let deliveries: Deliveries;
 let reconciler: Awaited<ReturnType<typeof runReconciler>>;
-const vault = createVault(`k:${randomBytes(32).toString('base64')}`);
+const vault = await memoryVault();
 
 beforeAll(async () => {
   server = await startRedis();

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { ChannelName, Template } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
@@ -8,7 +8,7 @@ import { createRedis, type Redis } from '@carillon/redis';
 import { runRenderer } from '@carillon/renderer';
 import { createTemplates, type Templates } from '@carillon/templates';
 import { startRedis, type TestRedis, waitFor } from '@carillon/testkit';
-import { createVault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 let server: TestRedis;
@@ -25,12 +25,12 @@ beforeAll(async () => {
   ends.push(() => server.stop());
   redis = await createRedis({ url: server.url }, { prefix: 'r:', temper: 'patient' });
   ends.push(() => redis.close());
-  const vault = createVault(`k:${randomBytes(32).toString('base64')}`);
+  const vault = await memoryVault();
   deliveries = createDeliveries({ redis, retention: 3_600_000 });
-  directory = await createDirectory({ redis, vault });
+  directory = createDirectory({ redis, vault });
   templates = await createTemplates(redis);
   ends.push(() => templates.close());
-  producer = await createProducer({ redis, vault, templates, deliveries, partitions: 1 });
+  producer = createProducer({ redis, vault, templates, deliveries, partitions: 1 });
   ends.push(() => producer.close());
   views = await openQueueViews(redis, 1);
   ends.push(() => views.close());

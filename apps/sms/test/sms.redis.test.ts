@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createReceive, startChannel } from '@carillon/channel';
 import { type ChannelItem, channelDefinition } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
@@ -16,7 +16,8 @@ import {
   type TwilioStandIn,
   waitFor,
 } from '@carillon/testkit';
-import { createVault, type Vault } from '@carillon/vault';
+import type { Vault } from '@carillon/vault';
+import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 
 const EVENTS = 'https://notify.test/v1/providers/twilio/events';
@@ -40,9 +41,9 @@ beforeEach(async () => {
   ends.push(() => twilio.close(), redirectHosts(twilio.redirects));
   redis = await createRedis({ url: server.url }, { prefix: `s${++prefixes}:`, temper: 'patient' });
   ends.push(() => redis.close());
-  vault = createVault(`k:${randomBytes(32).toString('base64')}`);
+  vault = await memoryVault();
   deliveries = createDeliveries({ redis, retention: 3_600_000 });
-  directory = await createDirectory({ redis, vault });
+  directory = createDirectory({ redis, vault });
   const account = { twilioAccountSid: twilio.accountSid, twilioAuthToken: twilio.authToken, twilioFrom: '+15005550006' };
   config = configFromOptions({ ...account, publicUrl: 'https://notify.test' });
   const worker = await startChannel(sms, { config, redis, vault, deliveries, directory, log: noLog, previewWithoutProvider: false });
@@ -74,7 +75,7 @@ const reaches = (id: string, status: string) =>
 /** What the HTTP interface does with what Twilio posts. */
 async function post(url: string, { headers, body }: TwilioCallback): Promise<void> {
   const receipts = sms.receivers?.(config).twilio?.read({ url, headers, body: Buffer.from(body) }) ?? [];
-  await createReceive({ deliveries, directory })('sms', 'twilio', receipts);
+  await createReceive({ deliveries, directory, vault })('sms', 'twilio', receipts);
 }
 const report = (status: string, code?: number) => {
   const message = twilio.accepted.at(-1);

@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Audit, openAudit } from '@carillon/audit';
 import { startChannel } from '@carillon/channel';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
@@ -9,7 +11,7 @@ import { createRedis, type Redis } from '@carillon/redis';
 import { runRenderer } from '@carillon/renderer';
 import { CLOSE_DEADLINE, type Config, type ConfigWith, type Deferred, type Log, type Metrics, workerEvents } from '@carillon/service';
 import { createTemplates, type Templates } from '@carillon/templates';
-import { createVault, type Vault } from '@carillon/vault';
+import { connectVault, type Vault } from '@carillon/vault';
 import { channels, checkProviders } from './channels.js';
 
 /** Settings after standalone has supplied what an operator did not. */
@@ -23,6 +25,7 @@ export interface Base {
   /** Where generated keys and the embedded Redis's data are. */
   readonly dataDir: string;
   readonly vault: Vault;
+  readonly audit: Audit;
   readonly templates: Templates;
   /** For callers, who must hear at once when Redis is away. */
   readonly redis: Redis;
@@ -59,20 +62,29 @@ export async function openBase(
     defer(`redis (${temper})`, redis.close);
     return redis;
   };
-  const vault = createVault(config.encryptionKeys);
   const limits = { maxItems: config.inboxMax, retention: config.retentionInbox };
-  const stores = async (redis: Redis) => ({
+  const redis = await open('prompt');
+  const audit = await openAudit({
     redis,
-    deliveries: createDeliveries({ redis, retention: config.retentionStatus }),
-    directory: await createDirectory({ redis, vault }),
+    sink: config.auditSink ?? (embedded ? `file:${join(parts.dataDir, 'audit')}` : 'redis'),
+    retention: config.retentionAudit,
+    writer: 'standalone',
+    events: { error: parts.log.error },
   });
-  const forCallers = await stores(await open('prompt'));
-  const forWorkers = await stores(await open('patient'));
+  defer('audit trail', () => audit.close());
+  const vault = await connectVault(config, { redis, audit, defer, folder: embedded ? join(parts.dataDir, 'user-keys') : undefined });
+  const stores = (on: Redis) => ({
+    redis: on,
+    deliveries: createDeliveries({ redis: on, retention: config.retentionStatus }),
+    directory: createDirectory({ redis: on, vault }),
+  });
+  const forCallers = stores(redis);
+  const forWorkers = stores(await open('patient'));
   const inbox = createInbox({ redis: forCallers.redis, vault, limits, onRead: forCallers.deliveries.markRead });
   defer('inbox', inbox.close);
-  const templates = await createTemplates(forCallers.redis);
+  const templates = await createTemplates(redis, { phiPolicy: config.phiPolicy });
   defer('templates', templates.close);
-  return { ...parts, ...forCallers, inbox, config, embedded, vault, templates, forWorkers };
+  return { ...parts, ...forCallers, inbox, config, embedded, vault, audit, templates, forWorkers };
 }
 
 async function complete(config: Config, dataDir: string, defer: Deferred['defer'], say: (line: string) => void) {
@@ -95,14 +107,14 @@ async function complete(config: Config, dataDir: string, defer: Deferred['defer'
 
 /** Starts the renderer and the workers of the channels this process has. They run until the function returned is called. */
 export async function startWorkers(base: Base): Promise<() => Promise<void>> {
-  const { vault, templates, config, forWorkers } = base;
-  const common = { ...forWorkers, vault, partitions: config.partitions, events: workerEvents(base) };
+  const { vault, audit, templates, config, forWorkers } = base;
+  const common = { ...forWorkers, vault, audit, partitions: config.partitions, events: workerEvents(base) };
   const started: StageWorker[] = [];
   const stop = async () => {
     await Promise.all(started.map((worker) => worker.close(WORKER_DEADLINE_MS)));
   };
   try {
-    started.push(await runRenderer({ ...common, templates }));
+    started.push(await runRenderer({ ...common, templates, piiPolicy: config.piiPolicy }));
     for (const channel of channels)
       started.push(await startChannel(channel, { ...common, config, log: base.log, previewWithoutProvider: true }));
     return stop;

@@ -10,7 +10,17 @@ import {
 import { type AttachableSocket, type Gateway, openGateway } from '@carillon/gateway';
 import { type Canceled, type CancelTarget, createProducer, type Producer, type QueueResult } from '@carillon/producer';
 import { openQueueViews } from '@carillon/queue';
-import { type Config, configFromOptions, createDeferred, createLog, environment, noMetrics, type Options } from '@carillon/service';
+import { serverFacts } from '@carillon/redis';
+import {
+  type Config,
+  checkStart,
+  configFromOptions,
+  createDeferred,
+  createLog,
+  environment,
+  noMetrics,
+  type Options,
+} from '@carillon/service';
 import { z } from 'zod';
 import { type Base, defaultDataDir, openBase, STAGES, startWorkers } from './base.js';
 
@@ -38,6 +48,9 @@ function snapshot<T>(value: T): T {
     return value;
   }
 }
+
+/** Who acts through the library, to the audit trail: this process. */
+const LIBRARY = { type: 'system', name: 'library' } as const;
 
 /** Pause between looks at whether the queues are worked off, ms. */
 const IDLE_POLL_MS = 10;
@@ -68,7 +81,10 @@ export class NotificationService {
 
   /** Registers a template. The same content is the same version and writes nothing. @throws TEMPLATE_INVALID, FIELD_INVALID, REDIS_UNAVAILABLE */
   async registerTemplate(template: Template): Promise<{ id: string; version: string; changed: boolean }> {
-    return (await this.#open()).base.templates.register(template);
+    const { audit, templates } = (await this.#open()).base;
+    const registered = await templates.register(template);
+    if (registered.changed) audit.note({ actor: LIBRARY, action: 'template.registered', ids: [registered.id] });
+    return registered;
   }
 
   /** Queues a notification; resolves with its id when Redis has it. For what it throws see `Producer`. */
@@ -95,19 +111,25 @@ export class NotificationService {
     parse(z.object({ userId: userIdSchema }), { userId });
     if (!notificationIdSchema.safeParse(notificationId).success)
       throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'notificationId' });
-    await (await this.#open()).base.inbox.markAsRead(userId, notificationId);
+    const { audit, inbox } = (await this.#open()).base;
+    await inbox.markAsRead(userId, notificationId);
+    audit.note({ actor: LIBRARY, action: 'inbox.changed', ids: [notificationId], users: [userId] });
   }
 
   /** Marks all of a user's notifications as read. */
   async markAllAsRead(userId: string): Promise<void> {
     parse(z.object({ userId: userIdSchema }), { userId });
-    await (await this.#open()).base.inbox.markAllAsRead(userId);
+    const { audit, inbox } = (await this.#open()).base;
+    await inbox.markAllAsRead(userId);
+    audit.note({ actor: LIBRARY, action: 'inbox.changed', users: [userId] });
   }
 
   /** A user's inbox, newest first; `offset` counts notifications to skip, `limit` is 1–1000. @throws FIELD_INVALID */
   async getNotifications(userId: string, limit = 50, offset = 0): Promise<Notification[]> {
     parse(pageSchema.extend({ userId: userIdSchema }), { userId, limit, offset });
-    return (await (await this.#open()).base.inbox.page(userId, { limit, offset })).data;
+    const { audit, inbox } = (await this.#open()).base;
+    audit.note({ actor: LIBRARY, action: 'inbox.viewed', users: [userId] });
+    return (await inbox.page(userId, { limit, offset })).data;
   }
 
   /** How many notifications in a user's inbox are unread. */
@@ -206,6 +228,7 @@ export class NotificationService {
   async #build(): Promise<Running> {
     const { defer } = this.#deferred;
     const log = createLog({ level: this.#config.logLevel, name: 'carillon' });
+    await checkStart({ config: this.#config, probe: serverFacts }, log);
     const base = await openBase({
       config: this.#config,
       dataDir: this.#dataDir,
@@ -214,7 +237,7 @@ export class NotificationService {
       defer,
       fail: (error) => this.#report(error),
     });
-    const producer = await createProducer({ ...base, partitions: base.config.partitions });
+    const producer = createProducer({ ...base, partitions: base.config.partitions });
     defer('producer', producer.close);
     this.#ready = { base, producer };
     return this.#ready;

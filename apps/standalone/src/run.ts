@@ -1,8 +1,13 @@
+import { createRevocations } from '@carillon/access';
 import { serveApi } from '@carillon/api';
+import { createAuditReader } from '@carillon/audit';
 import { createPreviews, createReceive, publicUrlOf } from '@carillon/channel';
 import { CarillonError } from '@carillon/contracts';
+import { createErasures } from '@carillon/erasure';
 import { type Gateway, listen, openGateway } from '@carillon/gateway';
-import { type Config, type PrometheusMetrics, runProcess } from '@carillon/service';
+import { serverFacts } from '@carillon/redis';
+import { type Config, type Log, type PrometheusMetrics, runProcess } from '@carillon/service';
+import { runSweeps, type Sweep } from '@carillon/vault';
 import { type Base, defaultDataDir, openBase, startWorkers } from './base.js';
 import { receiversOf } from './channels.js';
 
@@ -13,7 +18,7 @@ type Say = (line: string) => void;
  * at a terminal needs to know, the last line begins with `ready`.
  */
 export function runRoles(roles: { api: boolean }, say: Say): Promise<number> {
-  return runProcess(roles.api ? 'carillon' : 'worker', { required: [] }, async (parts) => {
+  return runProcess(roles.api ? 'carillon' : 'worker', { required: [], sockets: true, probe: serverFacts }, async (parts) => {
     const startedAt = Date.now();
     const base = await openBase({ ...parts, dataDir: defaultDataDir(), say });
     base.defer('workers', await startWorkers(base));
@@ -26,21 +31,38 @@ export function runRoles(roles: { api: boolean }, say: Say): Promise<number> {
   });
 }
 
-/** What the HTTP role needs of the channels, and of where it is. */
+/** What the HTTP role needs of the channels, and of where it is; it also looks after keys and erasures. Undone through `defer`. */
 export function apiParts(
-  base: Pick<Base, 'deliveries' | 'directory' | 'redis' | 'vault'> & { config: Config },
+  base: Pick<Base, 'deliveries' | 'directory' | 'inbox' | 'redis' | 'vault' | 'audit' | 'log' | 'defer'> & { config: Config },
   metrics: PrometheusMetrics,
   socketUrl: string,
 ) {
-  const { deliveries, directory, config } = base;
+  const { config, redis, vault, log, defer } = base;
+  const events = { error: (error: CarillonError, about: { stage: string }) => log.error('upkeep failed', { error, ...about }) };
+  const revocations = createRevocations(redis);
+  const erasures = createErasures({ ...base, revocations, events });
+  defer('erasures', erasures.close);
+  const sweeps = runSweeps(vault, redis, { ...events, swept: (sweep) => saySwept(config, log, sweep) });
+  defer('sweeps', sweeps.close);
   return {
     metrics,
     socketUrl,
+    revocations,
+    erasures,
+    auditReader: createAuditReader(redis),
     publicUrl: publicUrlOf(config),
     previews: createPreviews(base),
     receivers: receiversOf(config),
-    receive: createReceive({ deliveries, directory, events: metrics }),
+    receive: createReceive({ ...base, events: metrics }),
   };
+}
+
+/** Says which encryption keys are configured and wrap nothing any more. */
+function saySwept({ encryptionKeys = '' }: Config, log: Log, { rewrapped, wrapped }: Sweep): void {
+  if (rewrapped > 0) log.info('data keys wrapped by the current encryption key', { count: rewrapped });
+  for (const kid of encryptionKeys.split(',').map((entry) => entry.trim().split(':')[0] as string)) {
+    if (wrapped[kid] === undefined) log.info('an encryption key wraps nothing any more and can be removed', { kid });
+  }
 }
 
 /** Listens on the configured port; beside another process of the same laptop, on any free one. */

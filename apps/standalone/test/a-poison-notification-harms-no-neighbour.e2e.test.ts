@@ -44,6 +44,10 @@ async function queueBatch(stores: Stores, poison: ReturnType<typeof explode> | R
   // With warm caches the hundred are ready in one tick and leave together.
   await stores.templates.current(poison.templateId);
   await stores.templates.current('hello');
+  await stores.vault.people(
+    [...innocent, poison].map(({ userId }) => userId),
+    'make',
+  );
   await swell(stores);
   const results = await stores.producer.queueNotifications([...innocent.slice(0, 50), poison, ...innocent.slice(50)]);
   const ids = results.map((result) => {
@@ -138,7 +142,8 @@ slowly('one whose inbox stays broken fails alone after its last try', async () =
 test('a job that cannot be opened harms no other job', async () => {
   const { stores, service } = await start();
   const queue = stores.views.queues.find(({ name }) => name === 'render-0');
-  await queue?.add('render', { v: 1, ids: ['?'], sealed: 'bm90IHNlYWxlZA==' }, { jobId: 'forged', priority: 1, attempts: 10 });
+  const forged = { v: 2, ids: ['?'], owners: ['?'], tries: 0, sealed: ['bm90IHNlYWxlZA=='] };
+  await queue?.add('render', forged, { jobId: 'forged', priority: 1, attempts: 10 });
   await queue?.add('render', 'nonsense', { jobId: 'nonsense', priority: 1, attempts: 10 });
   const id = await service.queueNotification(greet('ann', 'x'));
   await service.start();

@@ -13,7 +13,7 @@ import { runRenderer } from '@carillon/renderer';
 import { configFromOptions, noLog, type Options } from '@carillon/service';
 import { createTemplates, type Templates } from '@carillon/templates';
 import { type SpawnedProcess, spawnProcess, TestClient, waitFor } from '@carillon/testkit';
-import { createVault, type Vault } from '@carillon/vault';
+import { connectVault, type Vault } from '@carillon/vault';
 import { afterAll, afterEach, expect } from '@jest/globals';
 import { NotificationService, type NotificationServiceOptions } from '../src/index.js';
 
@@ -152,12 +152,12 @@ export interface Stores {
 /** Opens the stores on a connection of their own. The caller closes them. */
 export async function openStores({ redisUrl, prefix = 'notification:', partitions = 1 }: Place): Promise<Stores> {
   const redis = await createRedis({ url: redisUrl }, { prefix, temper: 'prompt' });
-  const vault = createVault(encryptionKeys);
+  const vault = await connectVault({ encryptionKeys, redisPrefix: prefix }, { redis, defer: () => {} });
   const deliveries = createDeliveries({ redis, retention: 3_600_000 });
-  const directory = await createDirectory({ redis, vault });
+  const directory = createDirectory({ redis, vault });
   const inbox = createInbox({ redis, vault, limits: { maxItems: 500, retention: 3_600_000 }, onRead: deliveries.markRead });
   const templates = await createTemplates(redis);
-  const producer = await createProducer({ redis, vault, templates, deliveries, partitions });
+  const producer = createProducer({ redis, vault, templates, deliveries, partitions });
   const views = await openQueueViews(redis, partitions);
   const close = async () => {
     await views.close();
@@ -172,9 +172,9 @@ export async function openStores({ redisUrl, prefix = 'notification:', partition
 /** Runs the renderer and one channel's worker in this process, with the real SDKs in it. Ended by the function returned. */
 export async function runChannelHere({ redisUrl, prefix = 'notification:' }: Place, channel: ChannelModule, options: Options) {
   const redis = await createRedis({ url: redisUrl }, { prefix, temper: 'patient' });
-  const vault = createVault(encryptionKeys);
+  const vault = await connectVault({ encryptionKeys, redisPrefix: prefix }, { redis, defer: () => {} });
   const deliveries = createDeliveries({ redis, retention: 3_600_000 });
-  const directory = await createDirectory({ redis, vault });
+  const directory = createDirectory({ redis, vault });
   const templates = await createTemplates(redis);
   const parts = { redis, vault, deliveries, directory };
   const renderer = await runRenderer({ ...parts, templates, partitions: 1 });

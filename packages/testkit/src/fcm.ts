@@ -71,8 +71,11 @@ export interface FcmStandIn {
 type Request = Http2ServerRequest;
 type Response = Http2ServerResponse;
 
-/** Starts a stand-in for fcm.googleapis.com and oauth2.googleapis.com. `latency`: ms before each answer to a message. */
-export async function startFcm(options: { latency?: number } = {}): Promise<FcmStandIn> {
+/**
+ * Starts a stand-in for fcm.googleapis.com and oauth2.googleapis.com. `latency`: ms before each answer to a message; `heard` is told of the
+ * body of each message, whatever becomes of it.
+ */
+export async function startFcm(options: { latency?: number; heard?: (body: string) => void } = {}): Promise<FcmStandIn> {
   const certificate = makeCertificate([SEND_HOST, TOKEN_HOST]);
   const account = makeServiceAccount();
   const endpoint = tokenEndpoint(account);
@@ -87,6 +90,7 @@ export async function startFcm(options: { latency?: number } = {}): Promise<FcmS
     calls++;
     if (request.httpVersionMajor === 2) sessions.add(connection.id);
     const body = await bodyOf(request);
+    options.heard?.(body);
     const step = steps.shift() ?? 'accept';
     await sleep(options.latency ?? 0);
     if (typeof step === 'object') return scripted(response, step);

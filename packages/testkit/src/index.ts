@@ -5,6 +5,8 @@ export type { FcmFault, FcmMessage } from './fcm-message.js';
 export { type SpawnedProcess, type SpawnOptions, spawnProcess } from './process.js';
 export { type Redirect, type RedirectTable, redirectHosts, redirectPreload } from './redirect.js';
 export { redisPlaces, startCluster, startRedis, type TestCluster, type TestRedis } from './redis.js';
+export { type Overheard, overhear, redisFiles, redisValues } from './redis-traces.js';
+export { type SecureRedis, startSecureRedis } from './secure-redis.js';
 export {
   type SendGridCall,
   type SendGridMatch,

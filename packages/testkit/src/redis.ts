@@ -15,6 +15,8 @@ const FOLDER = 'carillon-redis-';
 
 /** A private server with its data in a temporary folder. Made by startRedis; call `stop` when done. */
 export interface TestRedis extends RedisServer {
+  /** Folder of its data, its configuration and its log. */
+  readonly dir: string;
   /** Freezes it (SIGSTOP): it keeps its connections and answers nothing. */
   pause(): void;
   /** Lets it go on (SIGCONT). */
@@ -30,6 +32,7 @@ export async function startRedis(options: { config?: string[]; password?: string
   const server = await startRedisServer({ binary: await redisBinary(), dir, ...options });
   const resume = () => signal(server.pid, 'SIGCONT');
   return {
+    dir,
     url: server.url,
     port: server.port,
     password: server.password,

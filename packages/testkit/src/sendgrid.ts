@@ -50,6 +50,8 @@ export interface SendGridOptions {
   readonly port?: number;
   /** ms each answer takes; a mail is accepted after half of it. */
   readonly latency?: number;
+  /** Told of the body of each call, whatever becomes of it. */
+  readonly heard?: (body: string) => void;
   /** Speaks HTTPS, with a certificate for SendGrid's own host that only `redirects` vouches for. */
   readonly tls?: boolean;
 }
@@ -106,10 +108,12 @@ class StandIn implements SendGridStandIn {
   otherwise: SendGridStep = 'accept';
   readonly #certificate: Certificate | undefined;
   readonly #server: Server;
+  readonly #heard: ((body: string) => void) | undefined;
   readonly #steps: SendGridStep[] = [];
   readonly #rules = new Map<string, SendGridStep>();
 
-  constructor({ apiKey, latency, tls = false }: SendGridOptions) {
+  constructor({ apiKey, latency, heard, tls = false }: SendGridOptions) {
+    this.#heard = heard;
     if (tls) this.#certificate = makeCertificate([HOST, '127.0.0.1']);
     this.apiKey = apiKey ?? `SG.${randomBytes(16).toString('base64url')}.${randomBytes(32).toString('base64url')}`;
     this.latency = latency ?? 0;
@@ -166,6 +170,7 @@ class StandIn implements SendGridStandIn {
     const call: SendGridCall = { at: Date.now(), authorised };
     this.calls.push(call);
     const body = await readBody(request);
+    this.#heard?.(body?.toString() ?? '');
     const exchange: Exchange = { call, response, body: body ?? Buffer.alloc(0) };
     if (request.method !== 'POST' || request.url !== '/v3/mail/send') return answer(exchange, 404, [fault('not found')]);
     if (!body) return answer(exchange, 413, [fault('The JSON payload you have included in your request is too large.')]);

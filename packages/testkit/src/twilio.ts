@@ -64,8 +64,8 @@ export interface TwilioStandIn {
   close(): Promise<void>;
 }
 
-/** Starts a stand-in for api.twilio.com. `latency`: ms before each answer. */
-export async function startTwilio(options: { latency?: number } = {}): Promise<TwilioStandIn> {
+/** Starts a stand-in for api.twilio.com. `latency`: ms before each answer; `heard` is told of the body of each call, whatever becomes of it. */
+export async function startTwilio(options: { latency?: number; heard?: (body: string) => void } = {}): Promise<TwilioStandIn> {
   const accountSid = `AC${randomBytes(16).toString('hex')}`;
   const authToken = randomBytes(16).toString('hex');
   const accepted: TwilioMessage[] = [];
@@ -81,7 +81,9 @@ export async function startTwilio(options: { latency?: number } = {}): Promise<T
   };
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     calls++;
-    const form = new URLSearchParams(await bodyOf(request));
+    const body = await bodyOf(request);
+    options.heard?.(body);
+    const form = new URLSearchParams(body);
     const step = steps.shift() ?? 'accept';
     await sleep(options.latency ?? 0);
     if (step === 'hang') return;

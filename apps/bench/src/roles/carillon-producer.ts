@@ -1,22 +1,30 @@
 // Carillon's producer, put together as in apps/standalone, under load. Renderer, in-app channel and gateway are the apps' own mains.
+import { openAudit } from '@carillon/audit';
 import { createDeliveries } from '@carillon/deliveries';
 import { createProducer } from '@carillon/producer';
 import { createRedis } from '@carillon/redis';
 import { createTemplates } from '@carillon/templates';
-import { createVault } from '@carillon/vault';
+import { connectVault } from '@carillon/vault';
 import { loadAsks } from '../load.js';
 import { argument, serveRole } from '../role.js';
 import { template } from '../workload.js';
 
 /** Milliseconds records are kept: the default of NOTIFICATION_RETENTION_STATUS. */
 const RETENTION = 30 * 24 * 3600 * 1000;
+/** Milliseconds the audit trail is kept: the default of NOTIFICATION_RETENTION_AUDIT. */
+const RETENTION_AUDIT = 6 * 365 * 24 * 3600 * 1000;
+const PREFIX = 'notification:';
 
-const redis = await createRedis({ url: argument('redisUrl') }, { prefix: 'notification:', temper: 'prompt' });
+const redis = await createRedis({ url: argument('redisUrl') }, { prefix: PREFIX, temper: 'prompt' });
+const audit = await openAudit({ redis, sink: 'redis', retention: RETENTION_AUDIT, writer: 'producer' });
+const settings = { encryptionKeys: argument('encryptionKeys'), redisPrefix: PREFIX };
+const vault = await connectVault(settings, { redis, audit, defer: () => {} });
 const templates = await createTemplates(redis);
 await templates.register({ ...template, channels: ['in_app'] });
-const producer = await createProducer({
+const producer = createProducer({
   redis,
-  vault: createVault(argument('encryptionKeys')),
+  vault,
+  audit,
   templates,
   deliveries: createDeliveries({ redis, retention: RETENTION }),
   partitions: 1,
