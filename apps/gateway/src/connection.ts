@@ -201,7 +201,10 @@ export class Connection {
   async #begin(session: Session, frame: Frame<'authenticate'>): Promise<void> {
     try {
       await this.#startLog(session, frame);
-    } catch (error) {
+    } catch (thrown) {
+      const error = toCarillonError(thrown);
+      // All tokens of somebody who is being erased are revoked.
+      if (error.code === 'ERASURE_UNDER_WAY') return this.#refuse(error, 'REVOKED', frame.requestId);
       return this.#turnAway(error, frame.requestId);
     }
     if (!this.#link.isClosing) this.#link.startHeartbeat();

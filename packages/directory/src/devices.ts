@@ -4,7 +4,6 @@ import type { Vault } from '@carillon/vault';
 import { attempt, resultOf } from './attempt.js';
 import { type DeviceRecords, generationOf, type Held, toDevice, toTime } from './device-records.js';
 import type { Device, DeviceAddress } from './directory.js';
-import { keyOf } from './person.js';
 import type { Registered } from './registration.js';
 
 /** Devices a user has at most: more than anybody carries, few enough that one notification stays one small job. */
@@ -39,7 +38,7 @@ export class Devices {
 
   async add(userId: string, registered: Registered): Promise<Device> {
     const { idOf, ownerKey, field, idIn, seal } = this.#records;
-    const key = await keyOf(this.#vault, userId, 'make');
+    const key = await this.#vault.person(userId, 'make');
     const id = idOf(userId, registered);
     const owner = ownerKey(registered);
     const generation = await this.#redis.run<string>(scripts.generation, { keys: [owner], args: [] });
@@ -63,7 +62,7 @@ export class Devices {
   async prune(userId: string, { id = '', value, registeredAt }: DeviceAddress): Promise<boolean> {
     const text = await this.#find(userId, id);
     if (text === null) return false;
-    const held = this.#records.open(await keyOf(this.#vault, userId, 'leave'), id, text);
+    const held = this.#records.open(await this.#vault.person(userId, 'leave'), id, text);
     if (held.value !== value || (registeredAt !== undefined && registeredAt !== toTime(held.generation))) return false;
     if (!(await this.#drop(userId, id, held.generation))) return false;
     await this.#release(userId, id, text);
@@ -89,7 +88,7 @@ export class Devices {
 
   async #held(userId: string): Promise<Held[]> {
     const [key, fields] = await Promise.all([
-      keyOf(this.#vault, userId, 'leave'),
+      this.#vault.person(userId, 'leave'),
       this.#redis.command<string[]>('HGETALL', this.#redis.keys.person(userId)),
     ]);
     return this.#records.among(key, fields);
@@ -106,7 +105,7 @@ export class Devices {
 
   /** Frees the token of a device that was dropped. Of one that cannot be opened it stays taken, by somebody who does not hold it. */
   async #release(userId: string, id: string, text: string): Promise<void> {
-    const key = await keyOf(this.#vault, userId, 'leave');
+    const key = await this.#vault.person(userId, 'leave');
     const held = attempt(() => this.#records.open(key, id, text));
     if (!held.ok) return;
     await this.#redis.run(scripts.release, { keys: [this.#records.ownerKey(held.value)], args: [userId, held.value.generation] });

@@ -25,15 +25,10 @@ export function openField<T>(key: PersonKey, field: string, sealed: string): T {
   return JSON.parse(key.open('person', field, sealed)) as T;
 }
 
-/** The key of a person who is about to be read (`leave`) or written (`make`). @throws KEY_STORE_UNAVAILABLE, REDIS_UNAVAILABLE */
-export async function keyOf(vault: Vault, userId: string, missing: 'make' | 'leave'): Promise<PersonKey> {
-  return (await vault.people([userId], missing)).get(userId) as PersonKey;
-}
-
 /** What is kept in a field, or undefined. */
 export async function get<F extends keyof Kept>({ redis, vault }: Parts, userId: string, field: F): Promise<Kept[F] | undefined> {
   const [key, sealed] = await Promise.all([
-    keyOf(vault, userId, 'leave'),
+    vault.person(userId, 'leave'),
     redis.command<string | null>('HGET', redis.keys.person(userId), field),
   ]);
   return sealed === null ? undefined : openField<Kept[F]>(key, field, sealed);
@@ -41,7 +36,7 @@ export async function get<F extends keyof Kept>({ redis, vault }: Parts, userId:
 
 /** Writes a field, whatever it held. */
 export async function set<F extends keyof Kept>({ redis, vault }: Parts, userId: string, field: F, value: Kept[F]): Promise<Kept[F]> {
-  const key = await keyOf(vault, userId, 'make');
+  const key = await vault.person(userId, 'make');
   await redis.command('HSET', redis.keys.person(userId), field, sealField(key, field, value));
   return value;
 }
@@ -54,7 +49,7 @@ export async function change<F extends keyof Kept>(
   step: (current: Kept[F] | undefined) => Kept[F],
 ): Promise<Kept[F]> {
   const kept = redis.keys.person(userId);
-  const key = await keyOf(vault, userId, 'make');
+  const key = await vault.person(userId, 'make');
   // This ends: each time it begins anew, somebody else's change was written.
   for (;;) {
     const sealed = await redis.command<string | null>('HGET', kept, field);

@@ -21,14 +21,16 @@ export function createErasures(parts: ErasureParts): Erasures {
   const { redis, vault, audit, events = {} } = parts;
   const report = (error: unknown) => events.error?.(toCarillonError(error), { stage: 'erasure' });
 
-  const round = async () => {
+  const round = async (isFirst = false) => {
     const mine = await redis.command<string | null>('SET', redis.keys.eraser, '1', 'PX', LOCK_MS, 'NX');
     if (mine !== null) await carryOnAll(parts);
+    // Somebody who has just died, perhaps.
+    else if (isFirst) lookAt(Date.now() + LOCK_MS);
   };
-  let running = round().catch(report);
   const look = () => {
-    running = running.then(round).catch(report);
+    running = running.then(() => round()).catch(report);
   };
+  let running = Promise.resolve();
   const timer = setInterval(look, parts.everyMs ?? ROUND_MS).unref();
   const soon = new Set<NodeJS.Timeout>();
   const lookAt = (time: number) => {
@@ -38,6 +40,7 @@ export function createErasures(parts: ErasureParts): Erasures {
     }, time - Date.now()).unref();
     soon.add(timeout);
   };
+  running = round(true).catch(report);
 
   return {
     async erase(userId, actor) {
@@ -90,9 +93,9 @@ async function carryOnAll(parts: ErasureParts): Promise<void> {
 async function carryOn(parts: ErasureParts, entry: Entry): Promise<void> {
   const userId = parts.vault.open('erasure', entry.id, entry.user as string);
   const begun = entry.until === undefined ? await destroyKey(parts, entry, userId) : entry;
-  if (begun.destroyed.profile === undefined) await clear(parts, begun, userId);
-  if ((begun.until as number) > Date.now()) return;
-  await finish(parts, begun, userId);
+  // Again each time: it costs little, and the Redis of the queues may have been restored meanwhile.
+  const cleared = await clear(parts, begun, userId);
+  if ((cleared.until as number) <= Date.now()) await finish(parts, cleared, userId);
 }
 
 /** From here on nothing of before opens, and nothing new is sealed. */
@@ -103,27 +106,23 @@ async function destroyKey({ vault, directory }: ErasureParts, entry: Entry, user
 }
 
 /** Stops what is on its way, ends the person's connections, and removes what can be removed at once. Records stay until nobody works by them any more. */
-async function clear(parts: ErasureParts, entry: Entry, userId: string): Promise<void> {
+async function clear(parts: ErasureParts, entry: Entry, userId: string): Promise<Entry> {
   const { revocations, deliveries, directory, inbox, vault } = parts;
   await deliveries.stop(userId);
   await revocations.revoke(userId);
-  const destroyed = { ...entry.destroyed, notificationsInTheInbox: await inbox.forget(userId), profile: await directory.forget(userId) };
-  await change(vault, entry, { destroyed });
+  const { notificationsInTheInbox = 0, profile = false, ...rest } = entry.destroyed;
+  const counted = (notificationsInTheInbox as number) + (await inbox.forget(userId));
+  const removed = await directory.forget(userId);
+  return change(vault, entry, { destroyed: { ...rest, notificationsInTheInbox: counted, profile: profile || removed } });
 }
 
-/** Removes what was written by those who still held the key, and all records. */
-async function finish({ redis, vault, deliveries, directory, inbox }: ErasureParts, entry: Entry, userId: string): Promise<void> {
-  const late = await inbox.forget(userId);
-  await directory.forget(userId);
+/** Nobody holds the key any more, and what was written with it until now is cleared: the records go as well. */
+async function finish({ redis, vault, deliveries }: ErasureParts, entry: Entry, userId: string): Promise<void> {
   const deliveryRecords = await deliveries.forget(userId, Date.now());
-  const before = (entry.destroyed.notificationsInTheInbox as number | undefined) ?? 0;
-  const destroyed = {
-    ...entry.destroyed,
-    notificationsInTheInbox: before + late,
-    deliveryRecords,
-    appendOnlyFileRewritten: await rewritten(redis),
-  };
+  const destroyed = { ...entry.destroyed, deliveryRecords, appendOnlyFileRewritten: await rewritten(redis) };
   await change(vault, entry, { user: undefined, completedAt: Date.now(), destroyed });
+  // From here on somebody by this id is somebody new.
+  await vault.release(entry.name, entry.until as number);
   await redis.command('SADD', redis.keys.erasures, entry.id);
 }
 
@@ -140,15 +139,18 @@ async function rewritten(redis: Redis): Promise<boolean> {
 
 /** Repeats erasures on a Redis that was restored from before them. Who was told of again since has another key and keeps what is newer. */
 async function repeat(parts: ErasureParts, entries: readonly Entry[]): Promise<void> {
-  const { redis, vault, deliveries, directory, inbox } = parts;
+  const { redis, vault, deliveries, directory, inbox, revocations } = parts;
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  // Should the process have died that finished it.
+  for (const { name, until } of entries) await vault.release(name, until as number);
   for await (const userId of findPeople(redis)) {
     const entry = byName.get(vault.nameOf(userId));
     if (!entry) continue;
     await deliveries.stop(userId);
     await deliveries.forget(userId, entry.requestedAt);
-    const isBack = (await vault.people([userId], 'leave')).get(userId)?.isThere;
+    const isBack = (await vault.person(userId, 'leave')).isThere;
     if (isBack) continue;
+    await revocations.revoke(userId);
     await inbox.forget(userId);
     await directory.forget(userId);
   }

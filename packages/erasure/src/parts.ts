@@ -10,7 +10,7 @@ import type { Vault } from '@carillon/vault';
 export interface ErasureParts {
   /** The Redis of the queues. */
   readonly redis: Redis;
-  readonly vault: Pick<Vault, 'store' | 'seal' | 'open' | 'nameOf' | 'destroy' | 'people'>;
+  readonly vault: Pick<Vault, 'store' | 'seal' | 'open' | 'nameOf' | 'destroy' | 'release' | 'person'>;
   readonly deliveries: Pick<Deliveries, 'of' | 'stop' | 'forget'>;
   readonly directory: Pick<Directory, 'profile' | 'preferences' | 'devices' | 'releaseDevices' | 'forget'>;
   readonly inbox: Pick<Inbox, 'page' | 'forget'>;

@@ -53,7 +53,6 @@ export function createInbox(parts: {
     REMEMBER_GONE_MS,
   ];
   const call = (userId: string, ...args: (string | number)[]): Call => ({ keys: keysOf(userId), args: [...options(), ...args] });
-  const keyOf = async (userId: string) => (await vault.people([userId], 'leave')).get(userId) as PersonKey;
   const followers = createFollowers(redis, vault);
 
   return {
@@ -85,7 +84,10 @@ export function createInbox(parts: {
       if (ids.length > 0) await onRead(ids);
     },
     async page(userId, request) {
-      const [key, reply] = await Promise.all([keyOf(userId), redis.run<PageReply>(scripts.page, call(userId, ...pageArguments(request)))]);
+      const [key, reply] = await Promise.all([
+        vault.person(userId, 'leave'),
+        redis.run<PageReply>(scripts.page, call(userId, ...pageArguments(request))),
+      ]);
       const [epoch, offset, unreadCount, more, ...rows] = reply;
       return toPage({ epoch, offset, unreadCount }, more === 1, rows, opener(userId, key));
     },
@@ -95,7 +97,7 @@ export function createInbox(parts: {
     },
     async since(userId, position) {
       const [key, reply] = await Promise.all([
-        keyOf(userId),
+        vault.person(userId, 'leave'),
         redis.run<SinceReply>(scripts.since, call(userId, position.epoch, position.offset, REPLAY_MAX_BYTES)),
       ]);
       return toResumption(reply, opener(userId, key));
@@ -225,7 +227,7 @@ function createFollowers(redis: Redis, vault: Vault) {
     async follow(userId: string, listener: (change: InboxChange) => void, onRevoked?: (since: number) => void) {
       const channel = redis.keys.inboxChannel(userId);
       // Also for a user of whom nothing is known yet: the key is there before anything can be announced.
-      const key = (await vault.people([userId], 'make')).get(userId) as PersonKey;
+      const key = await vault.person(userId, 'make');
       if (key.isErasing) throw new CarillonError('ERASURE_UNDER_WAY', { field: 'userId' });
       const own: Following = { userId, listener, onRevoked, open: opener(userId, key) };
       followed.set(channel, own);

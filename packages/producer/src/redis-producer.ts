@@ -26,7 +26,7 @@ import {
 } from '@carillon/queue';
 import { type Redis, redisError, replyCode } from '@carillon/redis';
 import type { Templates } from '@carillon/templates';
-import type { PersonKey, Vault } from '@carillon/vault';
+import type { Vault } from '@carillon/vault';
 import { v7 as uuidv7 } from 'uuid';
 import type { z } from 'zod';
 import { cancel } from './cancel.js';
@@ -194,8 +194,7 @@ async function prepare(
 
 /** Fetches the key of whom it is for, one that was never told of getting theirs now; nobody is told anything while they are being erased. */
 async function checkPerson(vault: Vault, userId: string): Promise<void> {
-  const key = (await vault.people([userId], 'make')).get(userId) as PersonKey;
-  key.check();
+  (await vault.person(userId, 'make')).check();
 }
 
 function allowedChannels(wanted: ChannelName[] | undefined, offered: ChannelName[]): ChannelName[] {

@@ -41,6 +41,11 @@ export class People {
     this.#held = new LRUCache({ max: KEYS_HELD, ttl: this.#cacheMs, updateAgeOnGet: false });
   }
 
+  /** The key of a person, if this process has it. */
+  held(name: string): PersonKey | undefined {
+    return this.#held.get(name);
+  }
+
   /** Keys by name; `make` makes those that are missing. @throws KEY_STORE_UNAVAILABLE, REDIS_UNAVAILABLE */
   async get(names: Iterable<string>, missing: 'make' | 'leave'): Promise<Map<string, PersonKey>> {
     const keys = new Map<string, PersonKey>();
@@ -87,13 +92,12 @@ export class People {
 
   async #makeMissing(names: readonly string[], texts: readonly (string | null)[]): Promise<(string | null)[]> {
     const { store } = this.#parts;
-    const now = Date.now();
     const result = [...texts];
     const fresh: [position: number, value: string][] = [];
     for (const [i, text] of texts.entries()) {
       const entry = parseEntry(text);
       // Somebody who is told of again after they were erased; nothing that was sealed before opens with the new key.
-      if (text !== null && entry.wrapped === undefined && (entry.until ?? 0) <= now) {
+      if (text !== null && entry.wrapped === undefined && entry.until === undefined) {
         const value = await this.#freshEntry(names[i] as string, entry.erased);
         result[i] = (await store.replace('person', names[i] as string, text, value))
           ? value
@@ -136,20 +140,30 @@ export class People {
     }
   }
 
-  /** Destroys the key of a person; answers until when nothing can be sealed for them. */
+  /** Destroys the key of a person; answers until when somebody may still hold it. Nothing is sealed for them until `release`. */
   async destroy(name: string): Promise<number> {
+    const until = Math.ceil(Date.now() + this.#cacheMs * (1 + ERASURE_MARGIN));
+    await this.#change(name, ({ id, erased = [] }) => ({ erased: id === undefined ? erased : [...erased, id], until }));
+    this.#held.delete(name);
+    this.#audit.note({ actor, action: 'key.destroyed', ids: [name] });
+    return until;
+  }
+
+  /** Lets a new key be made for a person, unless another erasure has begun. */
+  async release(name: string, until: number): Promise<void> {
+    await this.#change(name, (entry) => (entry.until === until ? { erased: entry.erased ?? [] } : entry));
+  }
+
+  async #change(name: string, step: (entry: PersonEntry) => PersonEntry): Promise<void> {
     const { store } = this.#parts;
     for (;;) {
-      const [text] = await store.get('person', [name]);
-      const { id, erased = [] } = parseEntry(text ?? null);
-      const until = Math.ceil(Date.now() + this.#cacheMs * (1 + ERASURE_MARGIN));
-      const after = JSON.stringify({ erased: id === undefined ? erased : [...erased, id], until } satisfies PersonEntry);
-      const [now] = text == null ? await store.add('person', [[name, after]]) : [];
-      if (now === after || (text != null && (await store.replace('person', name, text, after)))) {
-        this.#held.delete(name);
-        this.#audit.note({ actor, action: 'key.destroyed', ids: [name] });
-        return until;
-      }
+      const [text = null] = await store.get('person', [name]);
+      const before = parseEntry(text);
+      const next = step(before);
+      if (next === before) return;
+      const after = JSON.stringify(next);
+      if (text === null ? (await store.add('person', [[name, after]]))[0] === after : await store.replace('person', name, text, after))
+        return;
     }
   }
 }

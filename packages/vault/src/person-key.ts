@@ -29,8 +29,8 @@ export interface PersonEntry {
   readonly id?: string;
   readonly wrapped?: string;
   readonly erased?: readonly string[];
-  /** Until when nothing may be sealed for the person, ms since the epoch. */
-  readonly until?: number;
+  /** They are being erased: until when somebody may still hold a destroyed key, ms since the epoch. Gone when the erasure is done. */
+  readonly until?: number | undefined;
 }
 
 /** A person's key from its entry; `secret` is missing where there is none, `fault` says why it could not be unwrapped. */
@@ -38,14 +38,14 @@ export function createPersonKey(name: string, entry: PersonEntry, secret: KeyObj
   const bound = (purpose: PersonPurpose, about: string) => [purpose, name, about];
   const key = entry.id !== undefined && secret ? { id: entry.id, secret } : undefined;
   const held = () => {
-    if (!key) throw fault ?? underWay(entry);
+    if (!key) throw fault ?? missing(entry);
     return key;
   };
   return {
     name,
     check: () => void held(),
     isThere: key !== undefined,
-    isErasing: (entry.until ?? 0) > Date.now(),
+    isErasing: entry.until !== undefined,
     seal: (purpose, about, text) => sealWith(held(), bound(purpose, about), text),
     open(purpose, about, sealed) {
       const id = keyIdOf(sealed);
@@ -56,6 +56,11 @@ export function createPersonKey(name: string, entry: PersonEntry, secret: KeyObj
   };
 }
 
-function underWay({ until = 0 }: PersonEntry): CarillonError {
-  return new CarillonError('ERASURE_UNDER_WAY', { field: 'userId', retryAfter: Math.max(1, until - Date.now()) });
+/** Pause suggested while an erasure is about to be done, ms. */
+const RETRY_MS = 1000;
+
+/** Why nothing is sealed: they are being erased, or nobody has made them a key. */
+function missing({ until }: PersonEntry): CarillonError {
+  if (until === undefined) return new CarillonError('SEAL_BROKEN');
+  return new CarillonError('ERASURE_UNDER_WAY', { field: 'userId', retryAfter: Math.max(RETRY_MS, until - Date.now()) });
 }

@@ -27,13 +27,17 @@ export interface Vault {
    * being erased, has an entry too; it opens and seals nothing. @throws KEY_STORE_UNAVAILABLE, REDIS_UNAVAILABLE
    */
   people(userIds: Iterable<string>, missing: 'make' | 'leave'): Promise<ReadonlyMap<string, PersonKey>>;
+  /** The key of one person; see `people`. */
+  person(userId: string, missing: 'make' | 'leave'): Promise<PersonKey>;
   /** The keys of people by the names of their keys. None is made. */
   holders(names: Iterable<string>): Promise<ReadonlyMap<string, PersonKey>>;
   /**
    * Destroys a person's key: what was sealed for them opens never again. Answers until when other processes may still hold it, ms since the
-   * epoch; until then nothing can be sealed for the person, and afterwards only what is sealed anew can be opened.
+   * epoch. Nothing can be sealed for the person until they are released.
    */
   destroy(userId: string): Promise<number>;
+  /** The erasure for which `destroy` answered `until` is done: the person of this name may be told of again, under a new key. */
+  release(name: string, until: number): Promise<void>;
   /** Wraps all keys by the current encryption key, and tells which keys are still in use. */
   sweep(): Promise<Sweep>;
   /** Where the keys are kept, for the log of erasures beside them. */
@@ -79,8 +83,13 @@ export async function openVault({ provider, store, audit = noAudit, cacheMs }: V
       const keys = await people.get(ids.values(), missing);
       return new Map([...ids].map(([userId, name]) => [userId, keys.get(name) as PersonKey]));
     },
+    async person(userId, missing) {
+      const name = nameOf(userId);
+      return people.held(name) ?? ((await people.get([name], missing)).get(name) as PersonKey);
+    },
     holders: (wanted) => people.get(wanted, 'leave'),
     destroy: (userId) => people.destroy(nameOf(userId)),
+    release: (name, until) => people.release(name, until),
     sweep: () => sweep(provider, store, audit),
   };
 }
