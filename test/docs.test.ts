@@ -80,3 +80,9 @@ test('declared entry points are files that the build makes', () => {
     }
   }
 });
+
+test('every test that docs/security.md names is there', () => {
+  const named = [...read('docs/security.md').matchAll(/`([\w./-]+\.test\.ts)`/g)].map(([, file]) => file as string);
+  expect(named.length).toBeGreaterThan(10);
+  for (const file of named) expect([file, existsSync(new URL(file, root))]).toEqual([file, true]);
+});

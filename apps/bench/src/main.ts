@@ -6,6 +6,7 @@ import { redisBinary } from '@carillon/embedded';
 import { SDK_VERSION } from 'firebase-admin/app';
 import { type DeliverySide, deliveryChannels, runDeliveries } from './deliveries.js';
 import { type Options, readOptions, usage } from './options.js';
+import { measureProtection, tellProtection } from './protection.js';
 import { compare, compareDeliveries, type DeliveryPair, type Pair, table } from './results.js';
 import { runSide } from './run.js';
 import { type Side, sides } from './system.js';
@@ -72,6 +73,8 @@ async function bench(options: Options): Promise<void> {
   await redisBinary(say);
   const pairs = await measurePairs(options);
   const deliveries = await measureDeliveries(options);
+  say('protection');
+  const protection = await measureProtection();
   const comparisons = [...compare(pairs), ...compareDeliveries(deliveries)];
   const versions = {
     node: process.version,
@@ -88,6 +91,7 @@ async function bench(options: Options): Promise<void> {
     users: USERS,
     plan,
     comparisons,
+    protection,
     sides,
     pairs,
     deliveries,
@@ -104,6 +108,8 @@ Then ${options.deliveries} mails and as many pushes that wait in the queue, to p
 SDK, as many jobs at once (${concurrencyOf(deliveries)}); no look at preferences and suppressions, no claim, no record. Sessions: TLS connections that brought any.
 
 ${table(comparisons)}
+
+${tellProtection(protection, comparisons.find(({ metric }) => metric === 'CPU without client')?.carillon ?? Number.NaN)}
 
 All notifications arrived, each once. Everything measured is in ${FILE}.
 `);

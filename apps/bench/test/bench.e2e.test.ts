@@ -37,12 +37,15 @@ test('a quick run measures both sides, prints a table and writes everything as J
   expect(bench.output()).toMatch(/email deliveries, mails\/s +[\d.,]+ +[\d.,]+ +[\d.,]+ x +at least 1\.00 x +(met|NOT MET)/);
   expect(bench.output()).toMatch(/push sessions, per 1,000 pushes +[\d.,]+ +[\d.,]+ +[\d.,]+ x/);
 
+  expect(bench.output()).toMatch(/sealing [\d.]+ µs \(\d+ %\), audit [\d.]+ µs \(\d+ %\)/);
+
   const results = JSON.parse(readFileSync(join(cwd, 'bench-results.json'), 'utf8'));
   expect(results).toMatchObject({
     date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
     machine: { cpu: expect.any(String), cores: expect.any(Number) },
     versions: { node: process.version, redis: expect.any(String), bullmq: expect.any(String) },
     users: 200,
+    protection: numbers(['sealing', 'audit', 'detector', 'keyMade', 'keyFetched']),
     plan: { burst: { count: 2000, callers: 500 }, latency: { perSecond: 500, seconds: 2 } },
     pairs: [{ carillon: run('carillon'), yardstick: run('yardstick'), tuned: run('tuned') }],
     deliveries: ['email', 'push'].map((channel) => ({
