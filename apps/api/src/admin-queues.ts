@@ -1,12 +1,14 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
-import { channelNames, errorCatalogue } from '@carillon/contracts';
+import { CarillonError, channelNames, errorCatalogue, parse } from '@carillon/contracts';
 import type { Log } from '@carillon/service';
 import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { BoardQueue } from './parts.js';
 import type { Policy } from './policy.js';
 import { toFault, toProblem } from './problem.js';
+import { inQuery } from './schemas.js';
 import type { Server } from './validation.js';
 
 /** Where Bull Board is. */
@@ -42,6 +44,26 @@ const OFFERED = new Set([
   `put ${JOB}/promote`,
 ]);
 
+/** Jobs of one page, as many as the board's settings offer: each is read whole. */
+const JOBS_MAX = 300;
+
+/** The name of a queue, which the board decodes once more than HTTP does. */
+const name = z.string().refine(isDecodable, 'must be the name of a queue').optional();
+const querySchema = z.looseObject({
+  activeQueue: name,
+  queueName: name,
+  page: z.union([z.literal(''), inQuery(1, 1_000_000)]).optional(),
+  jobsPerPage: z.union([z.literal(''), inQuery(1, JOBS_MAX)]).optional(),
+});
+
+function isDecodable(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** The adapter, without the routes that are not offered. */
 class Board extends FastifyAdapter {
   override setApiRoutes(routes: Parameters<FastifyAdapter['setApiRoutes']>[0]) {
@@ -68,7 +90,7 @@ export async function addBoard(server: Server, queues: readonly BoardQueue[], lo
   });
   // Its own handler shows messages of errors.
   adapter.setErrorHandler((thrown) => {
-    const { error, status } = toFault(thrown);
+    const { error, status } = toFault(isStale(thrown) ? new CarillonError('FIELD_INVALID', STALE) : thrown);
     if (status >= 500) log.error('queue board failed', { error });
     return { status: status as 500, body: { ...toProblem(error, status) } };
   });
@@ -78,13 +100,20 @@ export async function addBoard(server: Server, queues: readonly BoardQueue[], lo
     route.config = { ...route.config, ...policyOf(route.url, route.method) };
   });
   server.addHook('preHandler', async (request) => {
+    parse(querySchema, request.query);
     const queue = queueOf(request, names);
     if (queue !== undefined) request.concerns = { queue };
   });
-  server.addHook('preSerialization', async (request, _reply, payload) => show(payload, request));
+  server.addHook('preSerialization', async (request, { statusCode }, payload) =>
+    statusCode < 400 ? show(payload, request) : faultOf(payload),
+  );
   server.addHook('onSend', async (_request, reply, payload) => withoutForeignFonts(String(reply.getHeader('content-type')), payload));
   await server.register(adapter.registerPlugin(), { prefix: BOARD });
 }
+
+/** By these codes BullMQ says that a job is not there any more, or in another state than it was asked for. */
+const isStale = (thrown: unknown) => [-1, -3].includes((thrown as { code?: number } | undefined)?.code ?? 0);
+const STALE = { field: 'jobId', message: 'jobId: the job is gone or in another state' };
 
 function policyOf(url: string, method: string | readonly string[]): Policy {
   if (url.startsWith(`${BOARD}/static`)) return { access: 'session', action: 'none' };
@@ -117,13 +146,24 @@ function pick(from: unknown, names: readonly string[]): Fields {
   return Object.fromEntries(names.flatMap((name) => (Object.hasOwn(fields, name) ? [[name, fields[name]]] : [])));
 }
 
+/** Answers to what nothing of ours makes: logs of jobs, flows and schedulers. What somebody else wrote there is nobody's business here. */
+const EMPTY: Readonly<Record<string, (payload: unknown) => unknown>> = {
+  [`${BOARD}${JOB}/logs`]: () => [],
+  [`${BOARD}${JOB}/flow`]: (payload) => ({ ...pick(payload, ['nodeId']), isFlowNode: false, flowRoot: null }),
+  [`${BOARD}/api/job-schedulers`]: () => ({ schedulers: [] }),
+};
+
+/** What is wrong, by its key: the values of a message are what was asked for. */
+function faultOf(payload: unknown): unknown {
+  const { error } = (payload ?? {}) as Fields;
+  return error === undefined ? payload : { error: pick(error, ['key']) };
+}
+
 /** What the board answers, with no more of jobs than may be seen, and for who may only look as of queues that can only be looked at. */
 function show(payload: unknown, { routeOptions, scopes }: FastifyRequest): unknown {
-  // Nothing of ours writes job logs; what somebody else wrote into them is nobody's business here.
-  if (routeOptions.url === `${BOARD}${JOB}/logs` && Array.isArray(payload)) return [];
-  const { queues, job, error } = (payload ?? {}) as { queues?: unknown; job?: unknown; error?: unknown };
-  // The values of a message are what was asked for.
-  if (error !== undefined) return { error: pick(error, ['key']) };
+  const { queues, job } = (payload ?? {}) as { queues?: unknown; job?: unknown };
+  const empty = EMPTY[routeOptions.url ?? ''];
+  if (empty) return empty(payload);
   if (job !== undefined) return { ...(payload as Fields), job: shownJob(job as Fields) };
   if (!Array.isArray(queues)) return payload;
   const limits = scopes.includes('admin') ? {} : { readOnlyMode: true, allowRetries: false, allowCompletedRetries: false };

@@ -72,7 +72,7 @@ function signIn(server: Server, sessions: Sessions): void {
       .type(PAGE_TYPE)
       .send(loginPage(destination(to), fault));
 
-  server.get(LOGIN, { config: { access: 'anybody', action: 'operations.viewed' }, schema }, async (request, reply) =>
+  server.get(LOGIN, { config: { access: 'anybody', action: 'none' }, schema }, async (request, reply) =>
     page(reply, 200, (request.query as { to?: unknown }).to),
   );
   server.post(LOGIN, { config: { access: 'anybody', action: 'session.opened' }, schema, bodyLimit: 4096 }, async (request, reply) => {
@@ -98,7 +98,7 @@ const FAULTS: Readonly<Partial<Record<ErrorCode, string>>> = {
 };
 
 function signOut(server: Server, sessions: Sessions): void {
-  const options = { config: { access: 'anybody', action: 'operations.viewed' } as const, schema: { hide: true } };
+  const options = { config: { access: 'anybody', action: 'none' } as const, schema: { hide: true } };
   server.get(LOGOUT, options, async (_request, reply) => reply.type(PAGE_TYPE).send(LOGOUT_PAGE));
   server.post(LOGOUT, options, async (request, reply) => {
     if (isFromElsewhere(request)) throw new CarillonError('UNAUTHORIZED');

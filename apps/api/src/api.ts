@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { scopes } from '@carillon/access';
 import { CarillonError } from '@carillon/contracts';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifySchema } from 'fastify';
@@ -15,7 +14,7 @@ import { notificationRoutes } from './notifications.js';
 import { openRoutes, operatorRoutes } from './operations.js';
 import type { ApiParts } from './parts.js';
 import { peopleRoutes } from './people.js';
-import { type Policy, type Route, requirePolicies } from './policy.js';
+import { type Policy, type Route, requirePolicies, scopesFor } from './policy.js';
 import { logFault, PROBLEM_TYPE, refuseUnreadable, sendProblem } from './problem.js';
 import { providerRoutes } from './provider-events.js';
 import { problemSchema, toOpenApi } from './schemas.js';
@@ -164,11 +163,13 @@ function describe(server: Server): void {
   });
 }
 
-/** Every route may answer with a problem, and most need a scope. */
+/** Every route may answer with a problem, and most need scopes. */
 function withProblem(schema: FastifySchema | undefined, { access }: Partial<Policy> = {}): FastifySchema {
   if (!schema) return { hide: true } as FastifySchema;
   const problem = { description: 'A problem', content: { [PROBLEM_TYPE]: { schema: problemSchema } } };
-  const scope = scopes.find((known) => known === access);
-  const needs = scope !== undefined && { description: `Needs an API key with the scope \`${scope}\`.` };
+  const scopes = scopesFor(access).map((scope) => `\`${scope}\``);
+  const needs = scopes.length > 0 && {
+    description: `Needs an API key with the scope${scopes.length > 1 ? 's' : ''} ${scopes.join(' and ')}.`,
+  };
   return { ...schema, ...needs, response: { ...(schema.response as object), default: problem } };
 }

@@ -28,7 +28,16 @@ const recordSchema = z.object({
   outcome: z.string().describe('`ok`, or the code it failed with'),
   about: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
   heads: z
-    .array(z.object({ writer: z.string(), seq: z.number().int(), at: z.number().int(), hash: z.string() }))
+    .array(
+      z.object({
+        writer: z.string(),
+        seq: z.number().int(),
+        at: z.number().int(),
+        hash: z.string(),
+        keep: z.number().optional(),
+        sink: z.string().optional(),
+      }),
+    )
     .readonly()
     .optional(),
   prev: z.string(),

@@ -1,9 +1,10 @@
-import { isRevoked, type Scope, scopes } from '@carillon/access';
+import { isRevoked } from '@carillon/access';
 import type { Actor } from '@carillon/audit';
-import { CarillonError, type ErrorCode, toCarillonError } from '@carillon/contracts';
+import { CarillonError, type ErrorCode, type Scope, toCarillonError } from '@carillon/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createGuesses, createLimits } from './limits.js';
 import type { ApiParts } from './parts.js';
+import { scopesFor } from './policy.js';
 import type { Server } from './validation.js';
 
 declare module 'fastify' {
@@ -24,8 +25,8 @@ const GUESSED = new Set<ErrorCode>(['UNAUTHORIZED', 'TOKEN_INVALID']);
 /** Proofs and limits, for all doors of the interface. */
 export interface Gate {
   /**
-   * Checks a credential, unless too many wrong ones came from there. Counts what fails, under the name of the door.
-   * @throws RATE_LIMITED, and what `check` throws
+   * Checks a credential. Counts what fails, under the name of the door.
+   * @throws what `check` throws; RATE_LIMITED instead where a wrong credential is one of too many from there
    */
   pass<T>(
     where: string,
@@ -35,7 +36,7 @@ export interface Gate {
   ): Promise<T>;
   /** Names who is in, and takes what the request costs from what they may ask. @throws RATE_LIMITED */
   enter(where: string, request: FastifyRequest, reply: FastifyReply, actor: Actor, scopes?: readonly Scope[]): Promise<void>;
-  /** Takes `points` more. @throws RATE_LIMITED */
+  /** Takes `points` more, for a request that costs more than others. @throws RATE_LIMITED */
   charge(request: FastifyRequest, reply: FastifyReply, points: number): Promise<void>;
   /** Refuses who lacks a scope. @throws FORBIDDEN with the scope as `field` */
   demand(where: string, request: FastifyRequest, scope: Scope): void;
@@ -53,13 +54,10 @@ export function createGate({ metrics, rateApi }: Pick<ApiParts, 'metrics' | 'rat
   return {
     async pass(where, { ip }, credential, check) {
       try {
-        await guesses.admit(ip, credential);
-        const holder = await check(credential);
-        if (credential !== undefined) guesses.accepted(ip, credential);
-        return holder;
+        return await check(credential);
       } catch (error) {
-        if (credential !== undefined && GUESSED.has(toCarillonError(error).code)) await guesses.failed(ip);
-        throw counted(where, error);
+        const isGuess = credential !== undefined && GUESSED.has(toCarillonError(error).code);
+        throw counted(where, (isGuess && (await guesses.failed(ip))) || error);
       }
     },
     async enter(where, request, reply, actor, granted = []) {
@@ -69,7 +67,7 @@ export function createGate({ metrics, rateApi }: Pick<ApiParts, 'metrics' | 'rat
         throw counted(where, error);
       });
     },
-    charge: (request, reply, points) => limits.take(reply, payerOf(request.actor), points),
+    charge: (request, reply, points) => limits.takeMore(reply, payerOf(request.actor), points),
     demand(where, request, scope) {
       if (!request.scopes.includes(scope)) throw counted(where, new CarillonError('FORBIDDEN', { field: scope }));
     },
@@ -86,10 +84,10 @@ export function guard(server: Server, gate: Gate, parts: Pick<ApiParts, 'apiKeys
     request.scopes = [];
     const { access } = request.routeOptions.config;
     if (access === 'token') return letUserIn(gate, parts, request, reply);
-    const scope = scopes.find((known) => known === access);
-    if (scope === undefined && access !== 'anyKey') return;
+    const scopes = scopesFor(access);
+    if (scopes.length === 0 && access !== 'anyKey') return;
     await letKeyIn(gate, parts, request, reply);
-    if (scope !== undefined) gate.demand('http', request, scope);
+    for (const scope of scopes) gate.demand('http', request, scope);
   });
   // Should a door ever be forgotten, nobody gets through it.
   server.addHook('preParsing', async ({ routeOptions: { config }, actor }) => {

@@ -50,7 +50,8 @@ export function notificationRoutes(server: Server, parts: Pick<ApiParts, 'produc
       schema: { tags, summary: 'How a notification and its deliveries stand', params: idParams, response: { 200: recordSchema } },
     },
     async (request) => {
-      const record = await parts.deliveries.get(knownId(request.params.id));
+      // What it is about is for its user only.
+      const { category: _category, ...record } = await parts.deliveries.get(knownId(request.params.id));
       request.concerns = { users: [record.userId] };
       return record;
     },

@@ -1,18 +1,21 @@
-import type { Scope } from '@carillon/access';
 import type { AuditAction } from '@carillon/audit';
-import { CarillonError } from '@carillon/contracts';
+import { CarillonError, type Scope, scopes } from '@carillon/contracts';
 import type { Server } from './validation.js';
 
 /**
- * Who may use a route: an API key with a scope, or with any; a user by client token, for themselves; somebody signed in at the queue board;
- * a provider, by its signature; or anybody.
+ * Who may use a route: an API key with a scope, with several, or with any; a user by client token, for themselves; somebody signed in at the
+ * queue board; a provider, by its signature; or anybody.
  */
-export type Access = Scope | 'anyKey' | 'token' | 'session' | 'signature' | 'anybody';
+export type Access = Scope | readonly Scope[] | 'anyKey' | 'token' | 'session' | 'signature' | 'anybody';
+
+/** The scopes an API key needs for it, all of them. */
+export const scopesFor = (access: Access | undefined): readonly Scope[] =>
+  typeof access === 'object' ? access : scopes.filter((scope) => scope === access);
 
 /** What every route says of itself in its `config`. */
 export interface Policy {
   readonly access: Access;
-  /** How a use of it is called in the audit trail; `none` for what shows and changes nothing. */
+  /** How a use of it is called in the audit trail; `none` for what shows and changes nothing of anybody's. */
   readonly action: AuditAction | 'none';
   /** Whether the answer shows something personal, where the action alone does not tell. */
   readonly shows?: boolean;

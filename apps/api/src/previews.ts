@@ -23,9 +23,10 @@ const MAIL_HEADERS = {
 export function previewRoutes(server: Server, { previews }: Pick<ApiParts, 'previews'>): void {
   const schema = { hide: true };
   const config: Policy = { access: 'session', action: 'preview.viewed' };
-  const find = async (id: string): Promise<Preview> => {
-    const preview = await previews.get(id);
+  const find = async (request: FastifyRequest): Promise<Preview> => {
+    const preview = await previews.get((request.params as { id: string }).id);
     if (!preview) throw new CarillonError('NOTIFICATION_NOT_FOUND');
+    request.concerns = { users: [preview.userId] };
     return preview;
   };
   server.addHook('onRequest', async (_request, reply) => {
@@ -34,15 +35,15 @@ export function previewRoutes(server: Server, { previews }: Pick<ApiParts, 'prev
 
   server.get(PREVIEWS, { config, schema: { ...schema, querystring: listed } }, async (request, reply) => {
     const data = await previews.list(request.query.limit);
-    request.concerns = { ids: data.map(({ id }) => id) };
+    request.concerns = { ids: data.map(({ id }) => id), users: data.map(({ userId }) => userId) };
     return wantsJson(request) ? { data, nextCursor: null } : sendPage(reply, toPage('Previews', toList(data)));
   });
   server.get(`${PREVIEWS}/:id`, { config, schema: { ...schema, params: idParams } }, async (request, reply) => {
-    const preview = await find(request.params.id);
+    const preview = await find(request);
     return wantsJson(request) ? preview : sendPage(reply, toPage('Preview', toDetails(preview)));
   });
   server.get(`${PREVIEWS}/:id/html`, { config, schema: { ...schema, params: idParams } }, async (request, reply) => {
-    const { channel, content } = await find(request.params.id);
+    const { channel, content } = await find(request);
     const field = Object.keys(content).find((name) => isHtml(channel, name));
     if (field === undefined) throw new CarillonError('ROUTE_NOT_FOUND');
     return sendPage(reply.headers(MAIL_HEADERS), content[field] as string);

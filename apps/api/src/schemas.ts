@@ -82,7 +82,6 @@ export const recordSchema = z.object({
   userId: z.string(),
   templateId: z.string(),
   templateVersion: z.string(),
-  category: z.string().nullable(),
   status,
   createdAt: time,
   deliveries: z.array(
@@ -100,7 +99,7 @@ export const recordSchema = z.object({
       engagement: z.partialRecord(z.enum(['opened', 'clicked', 'complained', 'unsubscribed']), time),
     }),
   ),
-}) satisfies z.ZodType<NotificationRecord>;
+}) satisfies z.ZodType<Omit<NotificationRecord, 'category'>>;
 
 export const notificationSchema = z.object({
   id: z.string(),

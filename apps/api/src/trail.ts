@@ -3,6 +3,7 @@ import { CarillonError, type ErrorCode, userIdSchema } from '@carillon/contracts
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isShowing } from './policy.js';
 import { toFault } from './problem.js';
+import { createStrangers } from './strangers.js';
 import type { Server } from './validation.js';
 
 declare module 'fastify' {
@@ -42,15 +43,19 @@ const CODE_OF: Readonly<Record<number, ErrorCode>> = { 400: 'FIELD_INVALID', 404
 
 /**
  * Writes one record for each request to a route whose policy names an action. Of what shows something, the record is kept before the answer
- * leaves: if it cannot be, the answer is AUDIT_UNAVAILABLE.
+ * leaves: if it cannot be, the answer is AUDIT_UNAVAILABLE. What fails of who has proven nothing is counted: see `Strangers`.
  */
 export function trail(server: Server, audit: Audit): void {
+  const strangers = createStrangers(audit);
+  // After the last answer has left.
+  server.addHook('onClose', async () => strangers.close());
   server.addHook('onError', async (request, _reply, error) => {
     request.failure = toFault(error).error.code;
   });
   server.addHook('onSend', async (request, reply) => {
     const event = eventOf(request, reply);
     if (!event) return;
+    if (event.outcome !== 'ok' && event.actor.type === 'anybody') return strangers.failed(event);
     if (event.outcome !== 'ok' || !isShowing(request.routeOptions.config)) return audit.note(event);
     await audit.keep(event).catch((cause) => {
       request.failure = 'AUDIT_UNAVAILABLE';
@@ -72,11 +77,10 @@ function eventOf(request: FastifyRequest, reply: FastifyReply): AuditEvent | und
   };
 }
 
-/** Of what was refused to who is unknown, nothing they wrote is kept, and of what failed no ids: they may be any text. */
+/** Of what failed no ids: they may be any text. */
 function concernsOf(request: FastifyRequest, outcome: 'ok' | ErrorCode): Pick<AuditEvent, 'ids' | 'users' | 'about'> {
   const { actor, concerns = {}, method, routeOptions } = request;
   const about = { route: `${method} ${routeOptions.url}`, ...(concerns.queue !== undefined && { queue: concerns.queue }) };
-  if (actor.type === 'anybody' && outcome !== 'ok') return { about };
   const params = (request.params ?? {}) as Readonly<Record<string, string | undefined>>;
   const named = userIdSchema.safeParse(actor.type === 'user' ? actor.name : params.userId);
   const users = [...(named.success ? [named.data] : []), ...(concerns.users ?? [])];

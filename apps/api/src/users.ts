@@ -79,7 +79,8 @@ export function userRoutes(
   server.post(
     '/v1/tokens',
     {
-      config: { access: 'read', action: 'token.issued' },
+      // A token reads an inbox and changes what its user wishes: who has one may both.
+      config: { access: ['send', 'read'], action: 'token.issued' },
       schema: { tags, summary: 'A token with which a user’s client connects', body: tokenRequestSchema, response: { 200: tokenSchema } },
     },
     async (request) => {

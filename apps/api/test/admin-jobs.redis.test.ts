@@ -21,8 +21,9 @@ test('of a job the board has ids, counts, times and a code, whatever else stands
     const answer = await get(url);
     expect([url, answer.statusCode]).toEqual([url, 200]);
     expect(answer.body).not.toContain('canary');
-    if (!/logs|flow/.test(url)) expect(answer.body).toContain(id);
+    if (!/logs/.test(url)) expect(answer.body).toContain(id);
   }
+  expect((await get(`${path}/flow?root=node`)).json()).toEqual({ nodeId: id, isFlowNode: false, flowRoot: null });
   const { job, status } = (await get(path)).json();
   expect(status).toBe('failed');
   expect(job).toMatchObject({
@@ -57,6 +58,42 @@ test('jobs are not added, copied or changed at the board, nor queues emptied', a
     const answer = await running.api.inject({ method, url, headers, ...(method !== 'GET' && { payload }) });
     expect([method, url, answer.statusCode]).toEqual([method, url, 404]);
   }
+});
+
+test('what others wrote into schedulers is not shown', async () => {
+  const queue = running.parts.queues().find(({ name }) => name === 'sms-0');
+  await queue?.upsertJobScheduler('canary', { every: 3_600_000 }, { name: 'canary', data: { text: 'canary' } });
+  const answer = await get(`${BOARD}/api/job-schedulers`);
+  expect([answer.statusCode, answer.json()]).toEqual([200, { schedulers: [] }]);
+});
+
+test('what is wrong with a query, and a job in another state, is the caller’s fault and no line in the log', async () => {
+  running.log.length = 0;
+  for (const query of [
+    'activeQueue=%25zz',
+    'activeQueue=%25ff',
+    'activeQueue=a&activeQueue=b',
+    'activeQueue=sms-0&status=__proto__',
+    'activeQueue=sms-0&page=0',
+    'activeQueue=sms-0&page=99999999999999999999',
+    'activeQueue=sms-0&jobsPerPage=301',
+    'activeQueue=sms-0&jobsPerPage=x',
+  ]) {
+    const answer = await get(`${QUEUES}?${query}`);
+    expect([query, answer.statusCode]).toEqual([query, 400]);
+  }
+  expect((await get(`${BOARD}/api/job-schedulers?queueName=%25zz`)).json()).toMatchObject({ code: 'FIELD_INVALID', field: 'queueName' });
+  const path = await failedJob(running);
+  for (const [method, url] of [
+    ['PUT', `${QUEUES}/sms-0/retry/nonsense`],
+    ['PUT', `${path}/promote`],
+  ] as const) {
+    const answer = await running.api.inject({ method, url, headers: AUTHORIZED });
+    expect([method, url, answer.statusCode]).toEqual([method, url, 400]);
+  }
+  expect((await get(`${QUEUES}?activeQueue=sms-0&status=failed&page=1&jobsPerPage=300`)).statusCode).toBe(200);
+  expect((await get(`${QUEUES}?activeQueue=&status=&page=&jobsPerPage=`)).statusCode).toBe(200);
+  expect(running.log).toEqual([]);
 });
 
 test('the page asks no other site for anything', async () => {

@@ -2,8 +2,8 @@ import type { Actor } from '@carillon/audit';
 import { CarillonError } from '@carillon/contracts';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { createApi } from '../src/index.js';
-import type { Access, Route } from '../src/policy.js';
-import { AUTHORIZED, type RunningApi, startApi } from './running-api.js';
+import { type Access, type Route, scopesFor } from '../src/policy.js';
+import { AUTHORIZED, listen, type RunningApi, startApi } from './running-api.js';
 import { ANN, type Sample, SECRET, sampleFor } from './samples.js';
 
 type Headers = Record<string, string>;
@@ -28,11 +28,12 @@ const keyOf = (scope: string): Headers => ({
 });
 /** What opens a route that asks for this. */
 const proofFor = (access: Access): Headers => {
+  if (typeof access === 'object') return AUTHORIZED;
   if (access === 'anybody' || access === 'signature') return {};
   if (access === 'token') return own;
   return access === 'anyKey' || access === 'session' ? AUTHORIZED : keyOf(access);
 };
-const actorFor: Readonly<Record<Access, Actor>> = {
+const actors = {
   send: { type: 'key', name: 'sender' },
   read: { type: 'key', name: 'reader' },
   admin: { type: 'key', name: 'keeper' },
@@ -41,7 +42,8 @@ const actorFor: Readonly<Record<Access, Actor>> = {
   session: { type: 'admin', name: 'tests' },
   signature: { type: 'system', name: 'pigeon' },
   anybody: { type: 'anybody', name: '' },
-};
+} as const satisfies Record<string, Actor>;
+const actorFor = (access: Access): Actor => (typeof access === 'object' ? actors.anyKey : actors[access]);
 
 function send(method: string, { url, payload, headers }: Sample, proof: Headers, remoteAddress = '127.0.0.1') {
   const options = { method: method as 'GET', url, remoteAddress, headers: { ...headers, ...proof } };
@@ -64,7 +66,7 @@ test('every route that is used well has its record, with who it was; what shows 
       continue;
     }
     // The sign-in proves who it is by itself.
-    const actor = named(route) === 'POST /admin/login' ? actorFor.session : actorFor[route.access];
+    const actor = named(route) === 'POST /admin/login' ? actors.session : actorFor(route.access);
     expect([named(route), running.audited]).toEqual([
       named(route),
       [expect.objectContaining({ action: route.action, actor, kept: expect.any(Boolean) })],
@@ -75,6 +77,7 @@ test('every route that is used well has its record, with who it was; what shows 
     if (route.shows) expect([named(route), record?.kept]).toEqual([named(route), true]);
     if (/\.viewed$/.test(route.action) && !/^(template|operations)/.test(route.action))
       expect([named(route), record?.kept]).toEqual([named(route), true]);
+    if (route.url.startsWith('/preview/mail/:id')) expect(record?.users).toContain('ann');
     if (sample.url.includes(encodeURIComponent(ANN)) || route.access === 'token') expect(record?.users).toEqual([ANN]);
     expect(JSON.stringify(record)).not.toMatch(/clinic\.example|secretofann|%7C|address=/);
   }
@@ -99,28 +102,48 @@ test('a record that cannot be kept leaves what it would tell of unseen', async (
   await api.close();
 });
 
-test('who is refused is on record, and nothing they wrote is', async () => {
+test('strangers who are refused are counted, and nothing they wrote is on record', async () => {
+  const trail = listen();
+  const api = createApi({ ...running.parts, audit: trail }, { port: 0 });
   const url = '/v1/users/private%40clinic.example/notifications?cursor=private';
-  for (const [proof, outcome, actor] of [
-    [{}, 'UNAUTHORIZED', actorFor.anybody],
-    [{ authorization: 'Bearer private' }, 'UNAUTHORIZED', actorFor.anybody],
-    [own, 'UNAUTHORIZED', actorFor.anybody],
-    [keyOf('send'), 'FORBIDDEN', actorFor.send],
-  ] as const) {
-    running.audited.length = 0;
-    const answer = await running.api.inject({ method: 'GET', url, headers: proof });
-    expect(answer.statusCode).toBe(outcome === 'FORBIDDEN' ? 403 : 401);
-    const about = { route: 'GET /v1/users/:userId/notifications' };
-    const users = outcome === 'FORBIDDEN' ? { users: ['private@clinic.example'] } : {};
-    expect(running.audited).toEqual([{ actor, action: 'access.refused', outcome, about, ...users, kept: false }]);
+  for (const proof of [{}, { authorization: 'Bearer private' }, own])
+    expect((await api.inject({ method: 'GET', url, headers: proof })).statusCode).toBe(401);
+  let refused = 3;
+  for (const route of routes.filter(({ action, access }) => action !== 'none' && access !== 'anybody' && access !== 'signature')) {
+    const { url, payload } = await sampleFor(running, route);
+    const answer = await api.inject({ method: route.method as 'GET', url, ...(payload !== undefined && { payload }) });
+    expect([named(route), answer.statusCode]).toEqual([named(route), 401]);
+    refused++;
   }
+  for (const form of ['/admin/login', '/admin/logout', '/admin/login?to=private'])
+    expect((await api.inject({ method: 'GET', url: form })).statusCode).toBe(200);
+  expect(trail.audited).toEqual([]);
+  await api.close();
+  const count = (outcome: string) => trail.audited.find((event) => event.outcome === outcome)?.about?.count as number;
+  const record = (outcome: string) => ({
+    actor: actors.anybody,
+    action: 'access.refused',
+    outcome,
+    about: { count: expect.any(Number) },
+    kept: false,
+  });
+  expect(trail.audited).toEqual([record('UNAUTHORIZED'), record('TOKEN_INVALID')]);
+  expect(count('UNAUTHORIZED') + count('TOKEN_INVALID')).toBe(refused);
+});
+
+test('who is known and refused is on record by the route', async () => {
+  const url = '/v1/users/private%40clinic.example/notifications?cursor=private';
+  expect((await running.api.inject({ method: 'GET', url, headers: keyOf('send') })).statusCode).toBe(403);
+  const about = { route: 'GET /v1/users/:userId/notifications' };
+  const users = ['private@clinic.example'];
+  expect(running.audited).toEqual([{ actor: actors.send, action: 'access.refused', outcome: 'FORBIDDEN', about, users, kept: false }]);
 });
 
 test('what fails is on record with its code, without ids that may be any text', async () => {
   expect((await running.api.inject({ method: 'GET', url: '/v1/templates/john@clinic.example', headers: AUTHORIZED })).statusCode).toBe(404);
   expect(running.audited).toEqual([
     {
-      actor: actorFor.anyKey,
+      actor: actors.anyKey,
       action: 'template.viewed',
       outcome: 'TEMPLATE_NOT_FOUND',
       about: { route: 'GET /v1/templates/:id' },
@@ -130,19 +153,26 @@ test('what fails is on record with its code, without ids that may be any text', 
 });
 
 test('a key opens what its scopes say and nothing else; the answer names what is missing', async () => {
-  const scopes = ['send', 'read', 'admin'];
+  const scopes = ['send', 'read', 'admin'] as const;
   for (const scope of scopes) {
     const description = await running.api.inject({ method: 'GET', url: '/openapi.json', headers: keyOf(scope) });
-    expect(description.json().paths['/v1/audit'].get.description).toBe('Needs an API key with the scope `admin`.');
+    const { paths } = description.json();
+    expect(paths['/v1/audit'].get.description).toBe('Needs an API key with the scope `admin`.');
+    expect(paths['/v1/tokens'].post.description).toBe('Needs an API key with the scopes `send` and `read`.');
   }
-  const keyed = routes.filter(({ access }) => scopes.includes(access));
+  const keyed = routes.filter(({ access }) => scopesFor(access).length > 0);
   expect(keyed.length).toBeGreaterThan(40);
   for (const route of keyed) {
     const sample = await sampleFor(running, route);
-    for (const scope of scopes.filter((other) => other !== route.access)) {
+    for (const scope of scopes) {
+      const [missing] = scopesFor(route.access).filter((needed) => needed !== scope);
+      if (missing === undefined) continue;
+      running.audited.length = 0;
       const answer = await send(route.method, sample, keyOf(scope));
       expect([named(route), scope, answer.statusCode]).toEqual([named(route), scope, 403]);
-      if (route.method !== 'HEAD') expect(answer.json()).toMatchObject({ code: 'FORBIDDEN', field: route.access });
+      if (route.method !== 'HEAD') expect(answer.json()).toMatchObject({ code: 'FORBIDDEN', field: missing });
+      const refused = { actor: actors[scope], action: 'access.refused', outcome: 'FORBIDDEN' };
+      if (route.action !== 'none') expect([named(route), running.audited]).toEqual([named(route), [expect.objectContaining(refused)]]);
     }
   }
 });
@@ -157,6 +187,21 @@ function seeded(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+test('a token is issued to a key that may both send and read: a token does both', async () => {
+  const ask = (key: string) =>
+    running.api.inject({ method: 'POST', url: '/v1/tokens', headers: { authorization: `Bearer ${key}` }, payload: { userId: ANN } });
+  for (const [key, field] of [
+    ['read-key', 'send'],
+    ['send-key', 'read'],
+    ['admin-key', 'send'],
+  ] as const) {
+    const answer = await ask(key);
+    expect([key, answer.statusCode]).toEqual([key, 403]);
+    expect(answer.json()).toMatchObject({ code: 'FORBIDDEN', field });
+  }
+  expect((await ask('test-key')).statusCode).toBe(200);
+});
 
 test('of a thousand requests with another user’s token or without the scope none succeeds', async () => {
   const random = seeded(4);
@@ -181,8 +226,8 @@ test('of a thousand requests with another user’s token or without the scope no
     if (access === 'token') return [...nothing, stale, AUTHORIZED, ...(url.includes(':deviceId') ? [bob] : [])];
     if (access === 'session')
       return [...nothing, own, bob, keyOf('send'), ...(method === 'GET' || method === 'HEAD' ? [] : [keyOf('read')])];
-    const scopes = ['send', 'read', 'admin'].filter((scope) => access !== 'anyKey' && scope !== access);
-    return [...nothing, stale, own, bob, ...scopes.map(keyOf)];
+    const lacking = ['send', 'read', 'admin'].filter((scope) => scopesFor(access).some((needed) => needed !== scope));
+    return [...nothing, stale, own, bob, ...lacking.map(keyOf)];
   };
   const guarded = routes.filter(({ access }) => access !== 'anybody' && access !== 'signature');
   const successes: unknown[] = [];

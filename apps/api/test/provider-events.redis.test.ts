@@ -117,7 +117,7 @@ test('of a provider whose reports are small, nothing larger is looked at', async
 test('while Redis is away the provider is told to come back', async () => {
   const server = await startRedis();
   const redis = await createRedis({ url: server.url }, { prefix: 'away:', temper: 'prompt' });
-  const { vault } = running.parts;
+  const { vault } = running;
   const receive = createReceive({ deliveries: createDeliveries({ redis, retention: 1000 }), directory: running.directory, vault });
   const api = createApi({ ...running.parts, receive }, { port: 0 });
   try {

@@ -13,6 +13,7 @@ import { createRedis, type Redis } from '@carillon/redis';
 import { createDeferred, createLog, createMetrics, type PrometheusMetrics } from '@carillon/service';
 import { createTemplates } from '@carillon/templates';
 import { startRedis } from '@carillon/testkit';
+import type { Vault } from '@carillon/vault';
 import { memoryVault } from '@carillon/vault/testing';
 import { type Api, type ApiParts, createApi } from '../src/index.js';
 
@@ -47,6 +48,7 @@ export interface RunningApi {
   readonly previews: Previews;
   readonly views: QueueViews;
   readonly metrics: PrometheusMetrics;
+  readonly vault: Vault;
   readonly redis: Redis;
   readonly redisUrl: string;
   readonly log: string[];
@@ -164,6 +166,7 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
       previews,
       views,
       metrics,
+      vault,
       redis,
       redisUrl: server.url,
       log: lines,

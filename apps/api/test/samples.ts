@@ -159,11 +159,12 @@ export async function failedJob({ parts, redis }: RunningApi, secret = 'secret')
   const data = { v: 1, ids: [id], tries: 2, sealed: secret, owners: [secret], note: secret };
   const job = await queue.add('sms', data, { jobId: id, delay: 1, attempts: 3 });
   await job.log(secret);
+  const failedAt = `${Date.now()}`;
   await redis.command('ZREM', queue.toKey('delayed'), id);
-  await redis.command('HSET', queue.toKey(id), 'failedReason', `PROVIDER_REFUSED: ${secret}`, 'finishedOn', `${Date.now()}`);
+  await redis.command('HSET', queue.toKey(id), 'failedReason', `PROVIDER_REFUSED: ${secret}`, 'finishedOn', failedAt);
   const stack = `PROVIDER_REFUSED: ${secret}\n${secret}\n    at send (file:///app/send.js:1:2)`;
   await redis.command('HSET', queue.toKey(id), 'stacktrace', JSON.stringify([stack]), 'returnvalue', JSON.stringify(secret));
-  await redis.command('ZADD', queue.toKey('failed'), Date.now(), id);
+  await redis.command('ZADD', queue.toKey('failed'), failedAt, id);
   return `/admin/queues/api/queues/sms-0/${id}`;
 }
 

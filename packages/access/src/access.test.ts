@@ -39,6 +39,17 @@ test('a fractional iat is kept to the millisecond, one far ahead is not believed
   await expect(verifier.verify(token({ ...good(), iat: now() + 3600 }))).resolves.not.toHaveProperty('issuedAt');
 });
 
+test('a token that is dated ahead was issued, at the latest, when it was seen first', async () => {
+  const ahead = token({ ...good(), iat: now() + 50 });
+  const before = Date.now();
+  const first = await verifier.verify(ahead);
+  expect(first.issuedAt).toBeGreaterThanOrEqual(before);
+  expect(first.issuedAt).toBeLessThanOrEqual(Date.now());
+  const revokedAt = Date.now() + 1;
+  while (Date.now() < revokedAt) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(isRevoked(await verifier.verify(ahead), revokedAt)).toBe(true);
+});
+
 test.each<[string, number | undefined, number, boolean]>([
   ['any token of a user who never had one revoked', 5, 0, false],
   ['one without a time, of such a user', undefined, 0, false],

@@ -1,5 +1,5 @@
 /** Who may do what: client tokens and API keys. Owner of jose. */
-export { type ApiKey, type ApiKeys, createApiKeys, type Scope, scopes } from './api-keys.js';
+export { type ApiKey, type ApiKeys, createApiKeys } from './api-keys.js';
 export { createRevocations, isRevoked, type Revocations } from './revocations.js';
 export {
   createTokenIssuer,

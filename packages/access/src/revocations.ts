@@ -14,6 +14,8 @@ export interface Revocations {
    * by a clock that agrees with this process's. @throws REDIS_UNAVAILABLE
    */
   revoke(userId: string): Promise<void>;
+  /** Revokes those that were issued before a time, ms since the epoch: again, after a restore. @throws REDIS_UNAVAILABLE */
+  revokeBefore(userId: string, time: number): Promise<void>;
   /**
    * Since when tokens of these users count, ms since the epoch: one issued before is revoked, and so is one that does not say when it was
    * issued. 0 for users who never had any revoked. In order. @throws REDIS_UNAVAILABLE
@@ -25,13 +27,17 @@ export interface Revocations {
  * Revocations in Redis: one key per user, kept for 400 days, announced as `revoked|<ms>` on the channel of the user's inbox. It closes nothing.
  */
 export function createRevocations(redis: Redis): Revocations {
+  const mark = async (userId: string, since: number) => {
+    const publish = redis.cluster ? 'SPUBLISH' : 'PUBLISH';
+    const args = [since, KEEP_MS, publish, redis.keys.inboxChannel(userId)];
+    await redis.run<number>(script, { keys: [redis.keys.revoked(userId)], args });
+  };
   return {
+    revokeBefore: mark,
     revoke: async (userId) => {
       // The millisecond that runs is over before this resolves: what was issued in it, before or after, is told apart by nothing else.
       const since = Date.now() + 1;
-      const publish = redis.cluster ? 'SPUBLISH' : 'PUBLISH';
-      const args = [since, KEEP_MS, publish, redis.keys.inboxChannel(userId)];
-      await redis.run<number>(script, { keys: [redis.keys.revoked(userId)], args });
+      await mark(userId, since);
       while (Date.now() < since) await sleep(1);
     },
     since: async (userIds) => {

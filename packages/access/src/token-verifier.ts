@@ -9,7 +9,7 @@ const TOKEN_MAX_BYTES = 8 * 1024;
 /** Verified tokens remembered: some 200 bytes each, one for every connection of a large node. */
 const CACHE_MAX_TOKENS = 50_000;
 
-/** How far in the future a token may say it was issued, ms: clocks differ, but a token must not outlive a revocation by being post-dated. */
+/** How far in the future a token may say it was issued, ms: clocks differ. */
 const ISSUED_AHEAD_MAX_MS = 60_000;
 
 /** What a verified token says. */
@@ -17,7 +17,10 @@ export interface VerifiedToken {
   readonly userId: string;
   /** When it expires, ms since the epoch. */
   readonly expiresAt: number;
-  /** When it was issued, ms since the epoch, by its `iat`; absent if it does not say so, or names a time more than a minute ahead. */
+  /**
+   * When it was issued, ms since the epoch, by its `iat`, and at the latest when it was verified first; absent if it does not say so, or names a
+   * time more than a minute ahead.
+   */
   readonly issuedAt?: number;
 }
 
@@ -116,7 +119,9 @@ function read(payload: JWTPayload, userClaim: string): VerifiedToken {
 function readIssuedAt(iat: number | undefined): number | undefined {
   if (iat === undefined) return undefined;
   const issuedAt = Math.round(iat * 1000);
-  return issuedAt <= Date.now() + ISSUED_AHEAD_MAX_MS ? issuedAt : undefined;
+  const now = Date.now();
+  // What was seen now was not issued later: a token that is post-dated must not outlive a revocation.
+  return issuedAt <= now + ISSUED_AHEAD_MAX_MS ? Math.min(issuedAt, now) : undefined;
 }
 
 function invalid(reason: string): CarillonError {

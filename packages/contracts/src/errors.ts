@@ -58,7 +58,7 @@ export const errorCatalogue = {
   PERSON_ERASED: ['never', 'The person was erased, and with them the key this was sealed with.'],
   ERASURE_UNDER_WAY: ['retry-after', 'The person is being erased; they can be told of again in a minute.'],
   PII_DETECTED: ['never', 'The rendered message holds personal data that has no business there, and the policy is to block it.'],
-  AUDIT_UNAVAILABLE: ['retry', 'The audit record cannot be kept, so what it would tell of was not done or not shown.'],
+  AUDIT_UNAVAILABLE: ['retry', 'The audit record cannot be kept, so what it would tell of was not shown; a change may have been made.'],
   CONFIGURATION_INVALID: ['never', 'One or more settings are missing or wrong; the message lists all of them.'],
   SERVICE_CLOSED: ['never', 'The service was closed and takes nothing more.'],
   INTERNAL: ['retry', 'A failure without a code of its own: a bug or an unknown fault underneath.'],

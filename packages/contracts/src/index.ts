@@ -13,6 +13,7 @@
  * - *inbox*: one user's in-app notifications. *log*: every change of an inbox in order; *offset*: a position in it; *epoch*: its identity.
  * - *connection*: one client's socket at a gateway.
  */
+export * from './api-keys.js';
 export * from './channels/definition.js';
 export * from './channels/index.js';
 export * from './classes.js';

@@ -14,7 +14,10 @@ interface CancelParts {
   readonly audit?: Audit | undefined;
 }
 
-/** Cancels one notification, or those with one key, and notes what is canceled; `hashOf` gives the name under which a key is stored. */
+/**
+ * Cancels one notification, or those with one key; `hashOf` gives the name under which a key is stored. Notes what is stopped; of a cancellation
+ * that stops nothing, what it was asked for or came too late for.
+ */
 export async function cancel(
   { deliveries, audit = noAudit }: CancelParts,
   hashOf: (cancellationKey: string) => string,
@@ -22,13 +25,18 @@ export async function cancel(
   target: string | CancelTarget,
 ): Promise<Canceled> {
   const result: Canceled = { canceled: [], alreadySent: [] };
+  const note = (ids: readonly string[], about?: { stopped: 0 }) => audit.note({ actor, action: 'notification.canceled', ids, about });
   try {
-    return await run(deliveries, hashOf, target, result);
+    const answer = await run(deliveries, hashOf, target, result);
+    if (answer.canceled.length === 0) note(answer.alreadySent.length > 0 ? answer.alreadySent : askedFor(target), { stopped: 0 });
+    return answer;
   } finally {
     // Also of those that were stopped before one failed.
-    if (result.canceled.length > 0) audit.note({ actor, action: 'notification.canceled', ids: result.canceled });
+    if (result.canceled.length > 0) note(result.canceled);
   }
 }
+
+const askedFor = (target: string | CancelTarget): string[] => (typeof target === 'string' ? [target] : 'id' in target ? [target.id] : []);
 
 async function run(
   deliveries: CancelParts['deliveries'],

@@ -183,6 +183,27 @@ test('all problems are reported together, by variable, without any value', () =>
   expect(problems.join('\n')).not.toMatch(/hunter2|loud|maybe/);
 });
 
+test.each(['REDIS_URL', 'NOTIFICATION_KEYS_REDIS_URL'])('an address in %s whose user or password cannot be read is refused', (name) => {
+  const fault = `${name}: must be redis:// or rediss:// addresses, comma-separated, user and password percent-encoded`;
+  for (const credentials of ['user:hunter2%', 'user:hunter%zz2', 'us%er:hunter2', 'user:hunter2%ff'])
+    expect(problemsOf(() => readConfig({ [name]: `rediss://a:b@one,rediss://${credentials}@two` }))).toEqual([fault]);
+  expect(readConfig({ [name]: 'rediss://us%40er:p%25%2Cw@one' })).toBeDefined();
+});
+
+test('API keys that could not be used are told by their places, all of them, along with the rest', () => {
+  const problems = problemsOf(() =>
+    readConfig({
+      NOTIFICATION_HTTP_PORT: 'x',
+      NOTIFICATION_API_KEYS: 'a:hunter2,a:k2,a:k3,b[all]:k4,c:hunter2,d e:k5,f:k 6,g[read]:k7',
+    }),
+  );
+  expect(problems.map((problem) => problem.replace(/(entry \d) .*/, '$1'))).toEqual([
+    'NOTIFICATION_HTTP_PORT: must be a whole number from 0 to 65535',
+    ...[3, 4, 5, 6, 7].map((place) => `NOTIFICATION_API_KEYS: entry ${place}`),
+  ]);
+  expect(problems.join()).not.toMatch(/hunter2|k\d/);
+});
+
 test('an empty variable counts as not set', () => {
   expect(readConfig({ REDIS_URL: '', NOTIFICATION_HTTP_PORT: '', NOTIFICATION_JWT_SECRET_FILE: '' }).httpPort).toBe(8080);
 });

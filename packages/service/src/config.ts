@@ -27,7 +27,7 @@ export function readConfig<R extends SettingName = never>(source: Environment, r
 
 /** What `readConfig` reads: the settings that are right, and a line for each that is not. */
 export interface ReadSettings<R extends SettingName> {
-  /** Complete if there are no problems; what is wrong is undefined in it. */
+  /** Complete if there are no problems; what is wrong is as if it were not set. */
   readonly config: ConfigWith<R>;
   readonly problems: readonly string[];
 }
@@ -79,8 +79,8 @@ function assemble<R extends SettingName>(
       continue;
     }
     const result = setting.schema.safeParse(given);
-    if (result.success) config[name] = result.data;
-    else problems.push(`${nameOf(name)}: ${result.error.issues[0]?.message ?? 'is invalid'}`);
+    config[name] = result.success ? result.data : setting.default;
+    problems.push(...(result.error?.issues ?? []).map(({ message }) => `${nameOf(name)}: ${message}`));
   }
   if (config.production) for (const name of undecided) problems.push(`${nameOf(name)}: must be set in production`);
   return { config: Object.freeze(config) as ConfigWith<R>, problems };

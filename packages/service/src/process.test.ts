@@ -63,6 +63,46 @@ test('production tells what is wrong with the settings and with Redis in one go,
   ]);
 });
 
+test('a wrong word about accepted risks hides nothing', async () => {
+  const source = {
+    NODE_ENV: 'production',
+    NOTIFICATION_PHI_POLICY: 'strict',
+    NOTIFICATION_ACCEPT_RISK: 'weak-secret, everything',
+    NOTIFICATION_JWT_SECRET: 'short',
+    REDIS_URL: 'redis://a',
+    ...quiet,
+  };
+  const away = () => Promise.reject(new CarillonError('REDIS_UNAVAILABLE'));
+  const never = () => Promise.reject(new Error('must not start'));
+  expect(await runProcess('gateway', { required: [], source, probe: away, sockets: true }, never)).toBe(1);
+  expect([...said.matchAll(/^ {2}(\w+):/gm)].map(([, setting]) => setting)).toEqual([
+    'NOTIFICATION_ACCEPT_RISK',
+    'REDIS_URL',
+    'NOTIFICATION_WS_PORT',
+    'NOTIFICATION_JWT_SECRET',
+    'REDIS_URL',
+  ]);
+});
+
+test('a Redis that is away is not told of while settings are wrong; what is wrong with its address is', async () => {
+  const source = {
+    NODE_ENV: 'production',
+    NOTIFICATION_HTTP_PORT: 'x',
+    NOTIFICATION_PHI_POLICY: 'strict',
+    REDIS_URL: 'rediss://a',
+    ...quiet,
+  };
+  const never = () => Promise.reject(new Error('must not start'));
+  const run = (code: 'REDIS_UNAVAILABLE' | 'CONFIGURATION_INVALID') => {
+    const probe = () => Promise.reject(new CarillonError(code, { message: 'REDIS_URL: the file cannot be read' }));
+    return runProcess('api', { required: [], source, probe }, never);
+  };
+  expect(await run('REDIS_UNAVAILABLE')).toBe(1);
+  expect(said).not.toContain('REDIS_URL');
+  expect(await run('CONFIGURATION_INVALID')).toBe(1);
+  expect(said).toContain('  REDIS_URL: the file cannot be read\n');
+});
+
 test('production does not start with a risk that nobody accepted, and does with one that was', async () => {
   const source = { NODE_ENV: 'production', NOTIFICATION_PHI_POLICY: 'strict', NOTIFICATION_JWT_SECRET: 'short', ...quiet };
   let started = 0;

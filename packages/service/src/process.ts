@@ -1,4 +1,4 @@
-import { CarillonError } from '@carillon/contracts';
+import { CarillonError, toCarillonError } from '@carillon/contracts';
 import { serveAdmin } from './admin.js';
 import { type ConfigWith, type Environment, readSettings } from './config.js';
 import { within } from './deadline.js';
@@ -48,11 +48,11 @@ export async function runProcess<R extends SettingName>(
 ): Promise<number> {
   const { config, problems } = readSettings(options.source ?? environment, options.required);
   const check: StartCheck = { config, probe: options.probe, sockets: options.sockets };
+  const log = createLog({ level: config.logLevel, name });
   if (problems.length > 0) {
-    reportPlainly(name, [...problems, ...(config.production ? await refusals(check) : [])]);
+    reportPlainly(name, [...problems, ...(config.production ? await refusals(check, log) : [])]);
     return 1;
   }
-  const log = createLog({ level: config.logLevel, name });
   const deferred = createDeferred();
   const end = watchForEnd(log);
   let started: Started | undefined;
@@ -91,11 +91,14 @@ export async function runProcess<R extends SettingName>(
 }
 
 /** What production refuses besides; a Redis that cannot be asked is one more thing that has to wait. */
-async function refusals(check: StartCheck): Promise<string[]> {
-  return examineStart(check).then(
-    ({ refused }) => refused,
-    () => [],
-  );
+async function refusals(check: StartCheck, log: Log): Promise<string[]> {
+  try {
+    return (await examineStart(check)).refused;
+  } catch (error) {
+    if (isConfiguration(error)) return error.message.split('\n');
+    if (toCarillonError(error).code !== 'REDIS_UNAVAILABLE') log.error('start failed', { error });
+    return [];
+  }
 }
 
 function isConfiguration(error: unknown): error is CarillonError {

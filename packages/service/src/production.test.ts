@@ -107,6 +107,7 @@ test('a Redis that does not tell its policy is refused; one that is away comes a
   expect((await refusal(checkStart({ config: wrong, probe: away }, { warn() {}, debug() {} }))).map((line) => line.split(':')[0])).toEqual([
     'NOTIFICATION_JWT_SECRET',
     'REDIS_URL',
+    'NOTIFICATION_KEYS_REDIS_URL',
   ]);
 });
 
@@ -139,6 +140,14 @@ test.each<[string, Uint8Array | string]>([
   ['the key of NIST SP 800-38A', Buffer.from('603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4', 'hex')],
 ])('%s make no encryption key', (_, bytes) => {
   expect(weak({ encryptionKeys: `a:${random(32, 'base64')},${key(bytes)}` })).toEqual([['weak-secret', 'NOTIFICATION_ENCRYPTION_KEYS', 2]]);
+});
+
+test('an address of Redis that cannot be read stops no look at the rest', async () => {
+  const config = { ...readConfig(safe()), redisUrl: 'rediss://user:p%zz@a', keysRedisUrl: 'rediss://:foobared@b', jwtSecret: 'short' };
+  expect((await examineStart({ config })).refused.map((line) => line.split(':')[0])).toEqual([
+    'NOTIFICATION_JWT_SECRET',
+    'NOTIFICATION_KEYS_REDIS_URL',
+  ]);
 });
 
 test('a password of Redis that everybody tries is weak; a short one of one’s own is Redis’ affair', () => {

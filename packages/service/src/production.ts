@@ -91,15 +91,16 @@ export async function examineStart(check: StartCheck): Promise<{ refused: string
   const { config, sockets = false } = check;
   const { redis, unreachable } = await askAll(check);
   const problems = productionProblems(config, { redis, sockets });
+  const [first] = unreachable;
   if (!config.production) {
-    if (unreachable) throw unreachable.error;
+    if (first) throw first.error;
     return { refused: [], accepted: problems };
   }
   const isAccepted = ({ risk }: StartProblem) => config.acceptRisk.includes(risk);
   const refused = problems.filter((problem) => !isAccepted(problem)).map(lineOf);
-  if (unreachable && refused.length === 0) throw unreachable.error;
-  if (unreachable) refused.push(`${unreachable.setting}: cannot be reached, so what it is set to is not known yet`);
-  return { refused, accepted: problems.filter(isAccepted) };
+  const isAway = ({ error }: Unasked) => error.code !== 'CONFIGURATION_INVALID';
+  if (first && refused.length === 0 && unreachable.every(isAway)) throw first.error;
+  return { refused: [...refused, ...unreachable.flatMap(unaskedLines)], accepted: problems.filter(isAccepted) };
 }
 
 /**
@@ -114,17 +115,28 @@ export async function checkStart(check: StartCheck, log: Pick<Log, 'warn' | 'deb
   for (const { fault, ...where } of accepted) log[level](`not safe for production: ${fault}`, where);
 }
 
+/** Why a Redis could not be asked: it is away, or its address is wrong. */
+function unaskedLines({ setting, error }: Unasked): string[] {
+  if (error.code === 'CONFIGURATION_INVALID') return error.message.split('\n');
+  return [`${setting}: cannot be reached, so what it is set to is not known yet`];
+}
+
+interface Unasked {
+  readonly setting: string;
+  readonly error: CarillonError;
+}
+
 /** Asks every Redis that was configured. */
 async function askAll({ config, probe }: StartCheck) {
   const redis: Partial<Record<RedisSetting, RedisFacts>> = {};
-  let unreachable: { setting: string; error: CarillonError } | undefined;
+  const unreachable: Unasked[] = [];
   for (const name of redisSettings) {
     const url = config[name];
     if (!probe || url === undefined) continue;
     try {
       redis[name] = await probe({ url, cluster: name === 'redisUrl' ? config.redisCluster : undefined });
     } catch (error) {
-      unreachable ??= { setting: settings[name].env, error: toCarillonError(error) };
+      unreachable.push({ setting: settings[name].env, error: toCarillonError(error) });
     }
   }
   return { redis, unreachable };

@@ -1,3 +1,4 @@
+import { passwordOf } from './redis-address.js';
 import { type Config, settings } from './settings.js';
 
 /** Bytes a secret must have: the strength of what it signs and seals with, HMAC-SHA-256 (RFC 7518 section 3.2) and AES-256. */
@@ -51,8 +52,8 @@ function keyFault(base64: string): string | undefined {
 }
 
 function passwordFault(url: string): string | undefined {
-  const password = URL.canParse(url) ? decodeURIComponent(new URL(url).password) : '';
-  return password !== '' && isPublished(password) ? 'has a password that is a published example or easy to guess' : undefined;
+  const password = passwordOf(url);
+  return password && isPublished(password) ? 'has a password that is a published example or easy to guess' : undefined;
 }
 
 /** The part after the last colon of an API key's entry, and after the first of an encryption key's. */

@@ -1,6 +1,7 @@
-import { readSender } from '@carillon/contracts';
+import { readApiKeys, readSender } from '@carillon/contracts';
 import { entities, PII_POLICY_DEFAULT, type PiiPolicy, readPiiPolicy } from '@carillon/redaction';
 import { z } from 'zod';
+import { isRedisAddress } from './redis-address.js';
 
 /** Milliseconds of each unit a duration may have. */
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -41,9 +42,14 @@ const duration = value('a duration such as 90d, 12h, 30m or 45s, at most 3650d',
   return typeof ms === 'number' && ms >= 1 && ms <= LONGEST ? ms : undefined;
 });
 
-const isRedisUrl = (url: string) => /^rediss?:\/\//.test(url) && URL.canParse(url);
-/** The part after the last colon is the key itself. */
-const isApiKey = (entry: string) => /^[^[\],]{1,64}(\[[a-z]+(\+[a-z]+)*\])?:[^\s:]+$/.test(entry);
+const redisUrls = list('redis:// or rediss:// addresses, comma-separated, user and password percent-encoded', isRedisAddress);
+/** What would be refused when the keys are made is refused here, along with all other settings. */
+const apiKeys = z.unknown().transform((given, context): string => {
+  const spec = typeof given === 'string' ? given.trim() : '';
+  const { faults } = readApiKeys(spec);
+  for (const message of faults) context.addIssue({ code: 'custom', message });
+  return faults.length === 0 ? spec : z.NEVER;
+});
 const isEncryptionKey = (entry: string) => /^[\w.-]{1,32}:[A-Za-z0-9+/]{43}=?$/.test(entry);
 
 const isHttpUrl = (url: string) => /^https?:\/\//.test(url) && URL.canParse(url);
@@ -129,7 +135,7 @@ const optional = <T>(env: string, schema: z.ZodType<T>, fallback: T, about: Abou
 
 /** Every setting, by the name it has as an option of the library. The one place where settings are declared. */
 export const settings = {
-  redisUrl: required('REDIS_URL', list('redis:// or rediss:// addresses, comma-separated', isRedisUrl), {
+  redisUrl: required('REDIS_URL', redisUrls, {
     secret: true,
     defaultDoc: 'an embedded Redis (standalone), else required',
     doc: 'Address of Redis with user and password, `redis://` or `rediss://`; several comma-separated addresses are nodes of one cluster. `rediss://…?ca=<path>` trusts the authorities of that PEM file only. See docs/redis.md.',
@@ -152,7 +158,7 @@ export const settings = {
     defaultDoc: 'with the API its port, other roles off',
     doc: 'Port for `/healthz`, `/readyz` and `/metrics` of any process, without a key: keep it inside your network.',
   }),
-  apiKeys: required('NOTIFICATION_API_KEYS', list('comma-separated name:key entries', isApiKey), {
+  apiKeys: required('NOTIFICATION_API_KEYS', apiKeys, {
     secret: true,
     defaultDoc: 'generated (standalone), else required by the API',
     doc: 'API keys as comma-separated `name:key` or `name[send+read+admin]:key` (no brackets: all scopes); the bearer token is the part after the last colon. A name may stand twice while one key replaces another.',
@@ -178,7 +184,7 @@ export const settings = {
     defaultDoc: 'generated (standalone), else required',
     doc: 'Keys that seal what is queued and stored, as comma-separated `kid:base64(32 bytes)`; the first seals, all open.',
   }),
-  keysRedisUrl: required('NOTIFICATION_KEYS_REDIS_URL', list('redis:// or rediss:// addresses, comma-separated', isRedisUrl), {
+  keysRedisUrl: required('NOTIFICATION_KEYS_REDIS_URL', redisUrls, {
     secret: true,
     defaultDoc: 'files in `.data/` (embedded Redis), else the Redis of the queues',
     doc: 'Address of the Redis that keeps the data keys of people and the log of erasures. One of its own, with short backups: a restored backup of the queues must not bring back the keys to it.',
