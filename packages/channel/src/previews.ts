@@ -1,4 +1,4 @@
-import { type AddressKind, type ChannelName, toCarillonError } from '@carillon/contracts';
+import { type AddressKind, CarillonError, type ChannelName, toCarillonError } from '@carillon/contracts';
 import { loadScript, type Redis } from '@carillon/redis';
 import type { PersonKey, Vault } from '@carillon/vault';
 import type { Provider } from './provider.js';
@@ -17,7 +17,11 @@ export interface Preview {
 
 /** Messages kept to be looked at, the last hundred, each sealed for its user. One that cannot be opened any more counts as not kept. */
 export interface Previews {
-  add(previews: readonly Preview[]): Promise<void>;
+  /**
+   * Keeps messages. Left out are those whose user has no key to seal with, and those from before their user was erased: `createdAt` says, for each, when what
+   * it tells of was created (ms since the epoch); `at` unless told.
+   */
+  add(previews: readonly Preview[], createdAt?: readonly number[]): Promise<void>;
   /** Newest first. */
   list(limit: number): Promise<Preview[]>;
   get(id: string): Promise<Preview | undefined>;
@@ -51,14 +55,15 @@ export function createPreviews({ redis, vault }: { redis: Redis; vault: Vault })
     });
   };
   return {
-    async add(previews) {
+    async add(previews, createdAt = []) {
       const keys = await vault.people(
         previews.map(({ userId }) => userId),
         'make',
       );
-      const args = previews.flatMap((preview) => {
+      const args = previews.flatMap((preview, i) => {
         const key = keys.get(preview.userId) as PersonKey;
-        return key.isErasing ? [] : [preview.id, `${key.name} ${key.seal('preview', preview.id, JSON.stringify(preview))}`];
+        const sealed = (createdAt[i] ?? preview.at) > key.erasedAt && sealWith(key, preview);
+        return sealed ? [preview.id, `${key.name} ${sealed}`] : [];
       });
       if (args.length > 0) await redis.run(keepScript, { keys: [messages, ids], args: [KEPT, RETENTION_MS, ...args] });
     },
@@ -72,6 +77,16 @@ export function createPreviews({ redis, vault }: { redis: Redis; vault: Vault })
       return (await open([id], [await redis.command<string | null>('HGET', messages, id)]))[0];
     },
   };
+}
+
+/** Undefined where the key cannot seal: that is no reason to lose the previews of others. */
+function sealWith(key: PersonKey, preview: Preview): string | undefined {
+  try {
+    return key.seal('preview', preview.id, JSON.stringify(preview));
+  } catch (error) {
+    if (error instanceof CarillonError) return undefined;
+    throw error;
+  }
 }
 
 /** A provider that keeps messages for preview. */
@@ -95,6 +110,7 @@ export function previewProvider(
           content: item.content,
           at,
         })),
+        messages.map(({ item }) => item.createdAt),
       );
       return messages.map(() => ({ ok: true }));
     },

@@ -8,7 +8,7 @@ import type { Receipt } from './provider.js';
 export interface ReceiptParts {
   readonly deliveries: Pick<Deliveries, 'heard' | 'receive' | 'get'>;
   readonly directory: Pick<Directory, 'suppress' | 'unsuppress' | 'unsubscribe'>;
-  readonly vault: Pick<Vault, 'open'>;
+  readonly vault: Pick<Vault, 'person'>;
   readonly events?: {
     /** `what` is a status or what the recipient did. */
     receiptHeard?(channel: string, what: string): void;
@@ -39,7 +39,11 @@ export function createReceive({ deliveries, directory, vault, events = {}, audit
     });
     if (!record) return;
     const { userId, category } = record;
-    await directory.unsubscribe({ userId, channel, ...(category !== null && { category: vault.open('category', record.id, category) }) });
+    await directory.unsubscribe({
+      userId,
+      channel,
+      ...(category !== null && { category: (await vault.person(userId, 'leave')).open('record', record.id, category) }),
+    });
   };
 
   return async (channel, provider, receipts) => {

@@ -478,7 +478,7 @@ test('receipts: stops, wishes and statuses, each once', async () => {
       templateId: 't',
       templateVersion: 'v',
       channels: ['email'],
-      category: vault.seal('category', id, 'news'),
+      category: (await vault.person('ann', 'make')).seal('record', id, 'news'),
       createdAt: 1,
     },
   ]);

@@ -190,8 +190,8 @@ export interface Deliveries {
   open(age: number, limit: number): Promise<NotificationRecord[]>;
   /** A user's records, newest first, some at a time, as far back as records are kept. */
   of(userId: string): AsyncIterable<NotificationRecord[]>;
-  /** Stops whatever has not been sent to a user, for good. */
-  stop(userId: string): Promise<void>;
+  /** Stops whatever has not been sent to a user of what was created until `before` (ms since the epoch), for good. */
+  stop(userId: string, before: number): Promise<void>;
   /** Removes a user's records of notifications created until `before` (ms since the epoch). Answers how many there were. */
   forget(userId: string, before: number): Promise<number>;
 }

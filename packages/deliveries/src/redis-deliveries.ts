@@ -100,8 +100,8 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
         yield records.filter((record) => record !== undefined);
       }
     },
-    async stop(userId) {
-      for await (const ids of toldOf(redis, userId)) {
+    async stop(userId, before) {
+      for await (const ids of toldOf(redis, userId, before)) {
         await Promise.all(ids.map((id) => redis.run(cancelScript, { keys: [keys.delivery(id)], args: [Date.now()] })));
       }
     },
@@ -160,9 +160,10 @@ async function create(redis: Redis, retention: number, records: readonly NewReco
 }
 
 /** Ids of a user's notifications, newest first, some at a time. */
-async function* toldOf(redis: Redis, userId: string): AsyncGenerator<string[]> {
+async function* toldOf(redis: Redis, userId: string, until: number | '+inf' = '+inf'): AsyncGenerator<string[]> {
   for (let from = 0; ; from += PAGE) {
-    const ids = await redis.command<string[]>('ZREVRANGE', redis.keys.told(userId), from, from + PAGE - 1);
+    const range = [redis.keys.told(userId), until, '-inf', 'LIMIT', from, PAGE];
+    const ids = await redis.command<string[]>('ZREVRANGEBYSCORE', ...range);
     yield ids;
     if (ids.length < PAGE) return;
   }

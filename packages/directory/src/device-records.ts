@@ -20,9 +20,13 @@ export type DeviceRecords = ReturnType<typeof createDeviceRecords>;
 
 /** How devices are named, and what stands in their fields: read and sealed here, written by scripts. */
 export function createDeviceRecords({ redis, vault }: { readonly redis: Pick<Redis, 'keys'>; readonly vault: Pick<Vault, 'hash'> }) {
-  const open = (key: PersonKey, id: string, text: string): Held => {
-    const generation = generationOf(text);
-    return { ...openField<Registered>(key, FIELD + id, text.slice(generation.length + 1)), id, generation };
+  /** What a token is called in Redis: a keyed hash. */
+  const nameOf = (registered: Pick<Registered, 'kind' | 'value'>) =>
+    vault.hash('device-owner', registered.kind, tokenOf(registered)).toString('base64url');
+  const open = (key: PersonKey, id: string, text: string): Held | undefined => {
+    const [generation, , sealed] = partsOf(text);
+    const registered = openField<Registered>(key, FIELD + id, sealed);
+    return registered && { ...registered, id, generation };
   };
   return {
     idOf: (userId: string, registered: Registered) =>
@@ -30,28 +34,40 @@ export function createDeviceRecords({ redis, vault }: { readonly redis: Pick<Red
     /** What is no id of ours may be anything, and goes no further. */
     isId: (id: string) => /^[\w-]{22}$/.test(id),
     /** Where it stands whose a token is. */
-    ownerKey: (registered: Pick<Registered, 'kind' | 'value'>) =>
-      redis.keys.deviceOwner(vault.hash('device-owner', registered.kind, tokenOf(registered)).toString('base64url')),
+    ownerKey: (registered: Pick<Registered, 'kind' | 'value'>) => redis.keys.deviceOwner(nameOf(registered)),
+    /** The same, from what a device's field holds: it can be told when nobody can open the device any more. */
+    ownerKeyIn: (text: string) => redis.keys.deviceOwner(partsOf(text)[1]),
     field: (id: string) => FIELD + id,
-    idIn: (field: string) => field.slice(FIELD.length),
-    seal: (key: PersonKey, id: string, registered: Registered) => sealField(key, FIELD + id, registered),
-    /** Reads what a device's field holds. @throws SEAL_BROKEN */
+    /** What a device's field holds behind the generation. */
+    seal: (key: PersonKey, id: string, registered: Registered) => `${nameOf(registered)} ${sealField(key, FIELD + id, registered)}`,
+    /** Reads what a device's field holds; undefined if it is from before the person was erased. @throws SEAL_BROKEN */
     open,
     /** Devices among the fields of a person, as HGETALL gives them. @throws SEAL_BROKEN */
     among(key: PersonKey, fields: readonly string[]): Held[] {
-      const held: Held[] = [];
-      for (let i = 0; i < fields.length; i += 2) {
-        const field = fields[i] as string;
-        if (field.startsWith(FIELD)) held.push(open(key, field.slice(FIELD.length), fields[i + 1] as string));
-      }
-      return held;
+      return devicesIn(fields).flatMap(([field, text]) => open(key, field.slice(FIELD.length), text) ?? []);
     },
+    /** What the fields of devices hold, unopened. */
+    textsIn: (fields: readonly string[]) => devicesIn(fields).map(([, text]) => text),
   };
 }
 
-/** What a device's field holds begins with its generation, in clear: scripts compare it. */
+/** The fields of devices among those of a person, as HGETALL gives them. */
+function devicesIn(fields: readonly string[]): (readonly [field: string, text: string])[] {
+  const found: (readonly [string, string])[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]?.startsWith(FIELD)) found.push([fields[i] as string, fields[i + 1] as string]);
+  }
+  return found;
+}
+
+/** What a device's field holds: the generation, in clear since scripts compare it; what the token is called; the device, sealed. */
+function partsOf(text: string): [generation: string, tokenName: string, sealed: string] {
+  const [generation = '', tokenName = '', sealed = ''] = text.split(' ', 3);
+  return [generation, tokenName, sealed];
+}
+
 export function generationOf(text: string): string {
-  return text.slice(0, text.indexOf(' '));
+  return partsOf(text)[0];
 }
 
 /** When a registration was made, ms since the epoch. */

@@ -1,7 +1,7 @@
 import { CarillonError } from '@carillon/contracts';
 import { loadScript, type Outcome, type Redis } from '@carillon/redis';
 import type { Vault } from '@carillon/vault';
-import { attempt, resultOf } from './attempt.js';
+import { resultOf } from './attempt.js';
 import { type DeviceRecords, generationOf, type Held, toDevice, toTime } from './device-records.js';
 import type { Device, DeviceAddress } from './directory.js';
 import type { Registered } from './registration.js';
@@ -15,7 +15,9 @@ const scripts = {
   hold: script('hold'),
   own: script('own'),
   drop: script('drop'),
+  settle: script('settle'),
   release: script('release'),
+  take: script('take'),
   read: script('read'),
 };
 
@@ -37,7 +39,7 @@ export class Devices {
   }
 
   async add(userId: string, registered: Registered): Promise<Device> {
-    const { idOf, ownerKey, field, idIn, seal } = this.#records;
+    const { idOf, ownerKey, field, seal } = this.#records;
     const key = await this.#vault.person(userId, 'make');
     const id = idOf(userId, registered);
     const owner = ownerKey(registered);
@@ -46,26 +48,32 @@ export class Devices {
       keys: [this.#redis.keys.person(userId)],
       args: [field(id), generation, seal(key, id, registered), MAX_DEVICES],
     });
-    const [won, before] = await this.#redis.run<[number, string]>(scripts.own, { keys: [owner], args: [userId, generation] });
+    const own = { keys: [owner], args: [userId, generation] };
+    const [won, before] = await this.#redis.run<[number, string]>(scripts.own, own);
     if (won === 0) await this.#drop(userId, id, generation);
-    else if (before !== '' && before !== userId) await this.#drop(before, idOf(before, registered), generation);
-    for (let i = 0; i < left.length; i += 2) await this.#release(userId, idIn(left[i] as string), left[i + 1] as string);
+    else if (before !== '' && before !== userId) {
+      await this.#drop(before, idOf(before, registered), generation);
+      await this.#redis.run(scripts.settle, own);
+    }
+    await this.#release(userId, left);
+    // Removed, or erased with its user, before it was owned.
+    if (won === 1 && (await this.#find(userId, id)) === null) await this.#redis.run(scripts.release, own);
     return toDevice({ ...registered, id, generation });
   }
 
   async remove(userId: string, id: string): Promise<void> {
     const text = this.#records.isId(id) ? await this.#find(userId, id) : null;
     if (text === null) throw new CarillonError('DEVICE_NOT_FOUND', { field: 'deviceId' });
-    if (await this.#drop(userId, id, generationOf(text))) await this.#release(userId, id, text);
+    if (await this.#drop(userId, id, generationOf(text))) await this.#release(userId, [text]);
   }
 
   async prune(userId: string, { id = '', value, registeredAt }: DeviceAddress): Promise<boolean> {
     const text = await this.#find(userId, id);
     if (text === null) return false;
     const held = this.#records.open(await this.#vault.person(userId, 'leave'), id, text);
-    if (held.value !== value || (registeredAt !== undefined && registeredAt !== toTime(held.generation))) return false;
+    if (held?.value !== value || (registeredAt !== undefined && registeredAt !== toTime(held.generation))) return false;
     if (!(await this.#drop(userId, id, held.generation))) return false;
-    await this.#release(userId, id, text);
+    await this.#release(userId, [text]);
     return true;
   }
 
@@ -79,11 +87,20 @@ export class Devices {
     return owned.sort((a, b) => Number(b.generation) - Number(a.generation)).map(toDevice);
   }
 
-  /** Frees the tokens of all devices of somebody whose key is about to be destroyed; the devices go with the person. */
+  /** Frees the tokens of all devices of a user, whoever can open them. */
   async releaseAll(userId: string): Promise<void> {
-    for (const device of await this.#held(userId).catch(() => [])) {
-      await this.#redis.run(scripts.release, { keys: [this.#records.ownerKey(device)], args: [userId, device.generation] });
-    }
+    const fields = await this.#redis.command<string[]>('HGETALL', this.#redis.keys.person(userId));
+    await this.#release(userId, this.#records.textsIn(fields));
+  }
+
+  /** Removes a user and frees the tokens of their devices. Answers whether there was something. */
+  async forget(userId: string): Promise<boolean> {
+    // First: should this break off, it can be repeated as long as the devices are there.
+    await this.releaseAll(userId);
+    const fields = await this.#redis.run<string[]>(scripts.take, { keys: [this.#redis.keys.person(userId)], args: [] });
+    // Again for those that were registered meanwhile.
+    await this.#release(userId, this.#records.textsIn(fields));
+    return fields.length > 0;
   }
 
   async #held(userId: string): Promise<Held[]> {
@@ -103,11 +120,9 @@ export class Devices {
     return (await this.#redis.run<number>(scripts.drop, call)) === 1;
   }
 
-  /** Frees the token of a device that was dropped. Of one that cannot be opened it stays taken, by somebody who does not hold it. */
-  async #release(userId: string, id: string, text: string): Promise<void> {
-    const key = await this.#vault.person(userId, 'leave');
-    const held = attempt(() => this.#records.open(key, id, text));
-    if (!held.ok) return;
-    await this.#redis.run(scripts.release, { keys: [this.#records.ownerKey(held.value)], args: [userId, held.value.generation] });
+  /** Frees the tokens of devices that were dropped, by what their fields held. */
+  async #release(userId: string, texts: readonly string[]): Promise<void> {
+    const calls = texts.map((text) => ({ keys: [this.#records.ownerKeyIn(text)], args: [userId, generationOf(text)] }));
+    await Promise.all(calls.map((call) => this.#redis.run(scripts.release, call)));
   }
 }

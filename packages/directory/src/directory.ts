@@ -49,7 +49,10 @@ export interface Delivery {
   readonly required?: boolean | undefined;
 }
 
-/** To whom and whether. What people are reached by is sealed for its user; what is looked up by address is looked up by keyed hash. */
+/**
+ * To whom and whether. What people are reached by is sealed for its user; what is looked up by address is looked up by keyed hash. What was sealed before
+ * its user was erased counts as not there.
+ */
 export interface Directory {
   /** @throws USER_NOT_FOUND */
   profile(userId: string): Promise<Profile>;
@@ -102,9 +105,12 @@ export interface Directory {
    */
   unsubscribe(about: Unsubscription): Promise<void>;
 
-  /** Frees the tokens of a user's devices, so that others can register them: before the user's key is destroyed, since they are sealed under it. */
+  /** Frees the tokens of a user's devices, so that others can register them; `forget` does so too. Needs no key of the user. */
   releaseDevices(userId: string): Promise<void>;
-  /** Removes all that is known of a user. Stops on addresses stay: they are kept without the address. Answers whether there was something. */
+  /**
+   * Removes all that is known of a user, also under the tokens of their devices. Stops on addresses stay: they are kept without the address. Answers whether
+   * there was something.
+   */
   forget(userId: string): Promise<boolean>;
 }
 

@@ -1,4 +1,4 @@
-import { type Preferences, type Profile, toCarillonError } from '@carillon/contracts';
+import { CarillonError, type Preferences, type Profile, toCarillonError } from '@carillon/contracts';
 import { loadScript, type Outcome, type Redis } from '@carillon/redis';
 import type { PersonKey, Vault } from '@carillon/vault';
 
@@ -20,9 +20,14 @@ export function sealField(key: PersonKey, field: string, value: unknown): string
   return key.seal('person', field, JSON.stringify(value));
 }
 
-/** Opens it. @throws SEAL_BROKEN, PERSON_ERASED */
-export function openField<T>(key: PersonKey, field: string, sealed: string): T {
-  return JSON.parse(key.open('person', field, sealed)) as T;
+/** Opens it. What was sealed before the person was erased counts as not there: only a restore of Redis brings it back. @throws SEAL_BROKEN */
+export function openField<T>(key: PersonKey, field: string, sealed: string): T | undefined {
+  try {
+    return JSON.parse(key.open('person', field, sealed)) as T;
+  } catch (error) {
+    if (error instanceof CarillonError && error.code === 'PERSON_ERASED') return undefined;
+    throw error;
+  }
 }
 
 /** What is kept in a field, or undefined. */

@@ -51,7 +51,7 @@ export function createDirectory({ redis, vault, allowEndpoint = isPublicEndpoint
 
     ...unsubscribing(parts),
     releaseDevices: (userId) => devices.releaseAll(userId),
-    forget: async (userId) => (await redis.command<number>('DEL', redis.keys.person(userId))) === 1,
+    forget: (userId) => devices.forget(userId),
   };
 }
 

@@ -74,7 +74,7 @@ function judgeWishes({ redis }: StandingParts, delivery: Delivery, want: Want): 
   const preferences = want(redis.keys.person(userId), 'preferences');
   return (read) => {
     const sealed = read.at(preferences);
-    return sealed === null || wants(openField<Preferences>(read.key(userId), 'preferences', sealed), delivery);
+    return sealed === null || wants(openField<Preferences>(read.key(userId), 'preferences', sealed) ?? {}, delivery);
   };
 }
 
@@ -86,12 +86,12 @@ function judgeOwnership({ redis, records }: StandingParts, { userId, to }: Deliv
     const owner = want(records.ownerKey({ kind, value: to.value }), 'owner');
     return (read) => {
       const text = read.at(device);
-      return text !== null && read.at(owner) === userId && records.open(read.key(userId), id, text).value === to.value;
+      return text !== null && read.at(owner) === userId && records.open(read.key(userId), id, text)?.value === to.value;
     };
   }
   const profile = want(person, 'profile');
   return (read) => {
     const sealed = read.at(profile);
-    return sealed !== null && openField<Profile>(read.key(userId), 'profile', sealed)[kind as 'email' | 'phone'] === to.value;
+    return sealed !== null && openField<Profile>(read.key(userId), 'profile', sealed)?.[kind as 'email' | 'phone'] === to.value;
   };
 }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { CarillonError } from '@carillon/contracts';
 import { createDirectory, type DeviceAddress } from '@carillon/directory';
+import { memoryVault } from '@carillon/vault/testing';
 import { expect, test } from '@jest/globals';
 import { code, describeEverywhere, fcm, newUser, recipient, register, stand, vault, web } from './setting.js';
 
@@ -7,6 +9,9 @@ describeEverywhere((at) => {
   /** What a user holds of devices in Redis, whoever owns them. */
   const held = async (userId: string) =>
     (await at.redis.command<string[]>('HKEYS', at.redis.keys.person(userId))).filter((field) => field.startsWith('device:'));
+
+  const ownerOf = (device: ReturnType<typeof fcm>) =>
+    at.redis.keys.deviceOwner(vault.hash('device-owner', 'fcm', JSON.stringify(device.fcm)).toString('base64url'));
 
   test('a device is listed without its token, and registering again is the same device', async () => {
     const user = newUser();
@@ -101,10 +106,16 @@ describeEverywhere((at) => {
     const [ann, bo] = [newUser(), newUser()];
     const device = fcm();
     const anns = await register(at, ann, device);
-    const kept = await at.redis.command<string>('HGET', at.redis.keys.person(ann), `device:${anns.id}`);
-    const bos = await register(at, bo, device);
-    // As if Bo's had ended before Ann's device was dropped.
-    await at.redis.command('HSET', at.redis.keys.person(ann), `device:${anns.id}`, kept);
+    // Bo's process loses Redis just before it drops Ann's device.
+    let calls = 0;
+    const run: typeof at.redis.run = (...args) => {
+      if (++calls > 3) throw new CarillonError('REDIS_UNAVAILABLE');
+      return at.redis.run(...args);
+    };
+    const failing = createDirectory({ redis: { ...at.redis, run }, vault });
+    await expect(failing.addDevice(bo, device)).rejects.toEqual(code('REDIS_UNAVAILABLE'));
+    const [bos] = (await recipient(at, bo)).devices as [DeviceAddress];
+    expect([await held(ann)].flat()).toEqual([`device:${anns.id}`]);
     expect([await stand(at, ann, anns), await stand(at, bo, bos)]).toEqual(['address_changed', undefined]);
     expect([(await at.directory.devices(ann)).length, (await at.directory.devices(bo)).length]).toEqual([0, 1]);
     await at.directory.addDevice(bo, device);
@@ -138,6 +149,80 @@ describeEverywhere((at) => {
     expect(await stand(at, user, to)).toBe('address_changed');
     const other = newUser();
     expect(await stand(at, other, await register(at, other, device))).toBeUndefined();
+  });
+
+  test('who had a token before is not remembered once it has moved', async () => {
+    const [ann, bo] = [newUser(), newUser()];
+    const device = fcm();
+    await at.directory.addDevice(ann, device);
+    await at.directory.addDevice(bo, device);
+    const owner = ownerOf(device);
+    expect(await at.redis.command<string[]>('HGETALL', owner)).toEqual(expect.arrayContaining([bo]));
+    expect(await at.redis.command<string[]>('HGETALL', owner)).not.toEqual(expect.arrayContaining([ann]));
+    expect(await at.redis.command<number>('PTTL', owner)).toBe(-1);
+  });
+
+  test('a token that nobody came to own is forgotten in time', async () => {
+    const device = fcm();
+    let calls = 0;
+    const run: typeof at.redis.run = (...args) => {
+      if (++calls > 1) throw new CarillonError('REDIS_UNAVAILABLE');
+      return at.redis.run(...args);
+    };
+    const failing = createDirectory({ redis: { ...at.redis, run }, vault });
+    await expect(failing.addDevice(newUser(), device)).rejects.toEqual(code('REDIS_UNAVAILABLE'));
+    expect(await at.redis.command<number>('PTTL', ownerOf(device))).toBeGreaterThan(0);
+    await at.directory.addDevice(newUser(), device);
+    expect(await at.redis.command<number>('PTTL', ownerOf(device))).toBe(-1);
+  });
+
+  test('a user who is forgotten while a device is registered does not stay its owner', async () => {
+    const user = newUser();
+    const device = fcm();
+    let calls = 0;
+    const run: typeof at.redis.run = async (...args) => {
+      if (++calls === 3) await at.directory.forget(user);
+      return at.redis.run(...args);
+    };
+    await createDirectory({ redis: { ...at.redis, run }, vault }).addDevice(user, device);
+    expect(await at.redis.command<number>('EXISTS', ownerOf(device))).toBe(0);
+  });
+
+  test('a user who is forgotten leaves nothing under the tokens of their devices, whether or not anybody can open them', async () => {
+    const strangers = await memoryVault();
+    for (const vaultThen of [vault, strangers]) {
+      const [user, device, browser] = [newUser(), fcm(), web()];
+      await at.directory.addDevice(user, device);
+      await at.directory.addDevice(user, browser);
+      expect(await at.redis.command<string>('HGET', ownerOf(device), 'owner')).toBe(user);
+      const directory = createDirectory({ redis: at.redis, vault: vaultThen });
+      expect(await directory.forget(user)).toBe(true);
+      expect(await directory.forget(user)).toBe(false);
+      for (const one of [ownerOf(device), at.redis.keys.person(user)]) expect(await at.redis.command<number>('EXISTS', one)).toBe(0);
+      expect(await stand(at, user, await register(at, newUser(), device))).toBe('address_changed');
+    }
+  });
+
+  test('a user whose removal broke off is removed whole when it is repeated', async () => {
+    const [user, device] = [newUser(), fcm()];
+    await at.directory.addDevice(user, device);
+    const run: typeof at.redis.run = async (...args) => {
+      if ((await at.redis.command<number>('EXISTS', at.redis.keys.person(user))) === 0) throw new CarillonError('REDIS_UNAVAILABLE');
+      return at.redis.run(...args);
+    };
+    await createDirectory({ redis: { ...at.redis, run }, vault })
+      .forget(user)
+      .catch(() => undefined);
+    await at.directory.forget(user);
+    expect(await at.redis.command<number>('EXISTS', ownerOf(device))).toBe(0);
+  });
+
+  test('freeing the tokens of a user tells when it could not be done', async () => {
+    const user = newUser();
+    await at.directory.addDevice(user, fcm());
+    const run: typeof at.redis.run = () => Promise.reject(new CarillonError('REDIS_UNAVAILABLE'));
+    const failing = createDirectory({ redis: { ...at.redis, run }, vault });
+    await expect(failing.releaseDevices(user)).rejects.toEqual(code('REDIS_UNAVAILABLE'));
   });
 
   test('of more than fifty devices the one registered longest ago leaves, and its token is free', async () => {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { CATEGORIES_MAX, preferencesSchema } from '@carillon/contracts';
+import { type Address, CATEGORIES_MAX, type ChannelName, preferencesSchema } from '@carillon/contracts';
 import { createDirectory } from '@carillon/directory';
 import { createKeyRing, openVault } from '@carillon/vault';
-import { memoryKeyStore, testRing } from '@carillon/vault/testing';
+import { memoryKeyStore, memoryVault, testRing } from '@carillon/vault/testing';
 import { describe, expect, test } from '@jest/globals';
 import { code, describeEverywhere, fcm, newUser, recipient, register, stand, vault } from './setting.js';
 
@@ -42,6 +42,46 @@ describeEverywhere((at) => {
       ];
       await Promise.all(patches.map((patch) => at.directory.patchProfile(user, patch)));
       expect(await at.directory.profile(user)).toEqual(Object.assign({}, ...patches));
+    });
+  });
+
+  describe('what a restore brings back of somebody who was erased', () => {
+    /** A user whose fields are as they were before the erasure; `back` if a new key may be made. */
+    const restored = async (back: boolean) => {
+      const own = await memoryVault();
+      const directory = createDirectory({ redis: at.redis, vault: own });
+      const [user, device] = [newUser(), fcm()];
+      const to = await register({ ...at, directory }, user, device);
+      await directory.setProfile(user, { email: 'old@example.com' });
+      await directory.setPreferences(user, { mute: true });
+      const { until } = await own.destroy(user);
+      if (back) await own.release(own.nameOf(user), until);
+      expect((await own.person(user, 'make')).isThere).toBe(back);
+      const stands = async (address: Address, channel: ChannelName) => stand({ ...at, directory }, user, address, channel);
+      return { directory, user, device, to, stands };
+    };
+
+    test.each([false, true])('counts as not there, whether they have come back (%s) or not', async (back) => {
+      const { directory, user, to, stands } = await restored(back);
+      await expect(directory.profile(user)).rejects.toEqual(code('USER_NOT_FOUND'));
+      expect(await directory.preferences(user)).toEqual({});
+      expect(await directory.devices(user)).toEqual([]);
+      expect(await directory.recipients([user])).toEqual([{ ok: true, value: { profile: {}, preferences: {}, devices: [] } }]);
+      expect(await stands(to, 'push')).toBe('address_changed');
+      expect(await stands({ kind: 'email', value: 'old@example.com' }, 'email')).toBe('address_changed');
+      expect(await directory.pruneDevice(user, to)).toBe(false);
+    });
+
+    test('is no hindrance: who has come back is reachable at once', async () => {
+      const { directory, user, device, stands } = await restored(true);
+      expect(await stands({ kind: 'user', value: user }, 'in_app')).toBeUndefined();
+      expect(await directory.patchProfile(user, { email: 'new@example.com' })).toEqual({ email: 'new@example.com' });
+      expect(await stands({ kind: 'email', value: 'new@example.com' }, 'email')).toBeUndefined();
+      await directory.unsubscribe({ userId: user, channel: 'sms' });
+      expect(await directory.preferences(user)).toEqual({ channels: { sms: false } });
+      const again = await register({ ...at, directory }, user, device);
+      expect(await stands(again, 'push')).toBeUndefined();
+      expect((await directory.devices(user)).map(({ id }) => id)).toEqual([again.id]);
     });
   });
 

@@ -131,7 +131,7 @@ async function newScene(): Promise<Scene> {
 }
 
 /** Calls of Redis one action makes at most. */
-const MOST_CALLS = 5;
+const MOST_CALLS = 7;
 
 test.each<[string, Action, Action, number | undefined]>([
   ['Ann and Bo register', registers('ann', 1), registers('bo', 2), 1],
@@ -144,11 +144,17 @@ test.each<[string, Action, Action, number | undefined]>([
   ['Bo registers what is called dead', registers('bo', 1), prunes, 1],
 ])('%s: whoever is left with the device owns it', async (_name, one, other, left) => {
   const actors = await Promise.all([createActor(redis), createActor(redis)]);
+  // Beginnings that need no second look: both were done, or the last turn was of somebody who was, and what follows is another order as well.
+  const idle = new Set<string>();
   for (const order of orders(MOST_CALLS, MOST_CALLS)) {
+    if (order.some((_, i) => idle.has(order.slice(0, i + 1).join('')))) continue;
     const scene = await newScene();
     await actors[0]?.begin(one(scene));
     await actors[1]?.begin(other(scene));
-    for (const turn of order) await actors[turn]?.step();
+    for (const [i, turn] of order.entries()) {
+      if (actors[turn]?.isDone()) idle.add(order.slice(0, actors[1 - turn]?.isDone() ? i : i + 1).join(''));
+      await actors[turn]?.step();
+    }
     expect(actors.map((actor) => actor.isDone())).toEqual([true, true]);
     const found = (await Promise.all([addresses(scene.ann), addresses(scene.bo)])).flat();
     const standing = await directory.standing(found);

@@ -23,7 +23,7 @@ export interface Erasures {
   erase(userId: string, actor: Actor): Promise<{ erasureId: string }>;
   /** @throws ERASURE_NOT_FOUND */
   get(erasureId: string): Promise<ErasureReport>;
-  /** All that is kept of a person, readable. @throws REDIS_UNAVAILABLE, KEY_STORE_UNAVAILABLE, AUDIT_UNAVAILABLE */
+  /** What is kept of a person, readable: profile, wishes, devices, inbox, records; not what is on its way in queues, nor previews. @throws REDIS_UNAVAILABLE, KEY_STORE_UNAVAILABLE, AUDIT_UNAVAILABLE */
   exportPerson(userId: string, actor: Actor): Promise<Record<string, unknown>>;
   close(): Promise<void>;
 }

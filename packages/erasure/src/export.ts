@@ -1,12 +1,13 @@
 import type { Actor } from '@carillon/audit';
 import { CarillonError, type Notification } from '@carillon/contracts';
 import type { Delivery, NotificationRecord } from '@carillon/deliveries';
+import type { PersonKey } from '@carillon/vault';
 import type { ErasureParts } from './parts.js';
 
 /** Notifications read at a time. */
 const PAGE = 100;
 
-/** All that is kept of a person, readable. Who asked is audited first. */
+/** What is kept of a person, readable, but not what is on its way in queues or kept for preview. Who asked is audited first. */
 export async function exportPerson(parts: ErasureParts, userId: string, actor: Actor): Promise<Record<string, unknown>> {
   const { audit, directory } = parts;
   await audit.keep({ actor, action: 'person.exported', users: [userId] });
@@ -47,13 +48,20 @@ type Told = Omit<NotificationRecord, 'category' | 'deliveries'> & { category: st
 
 async function recordsOf({ deliveries, vault }: ErasureParts, userId: string): Promise<Told[]> {
   const all: Told[] = [];
+  const key = await vault.person(userId, 'leave');
   for await (const records of deliveries.of(userId)) {
     all.push(
-      ...records.map((record) => ({
-        ...record,
-        category: record.category === null ? null : vault.open('category', record.id, record.category),
-      })),
+      ...records.map(({ category, ...record }) => ({ ...record, category: category === null ? null : opened(key, record.id, category) })),
     );
   }
   return all;
+}
+
+/** What cannot be opened any more is left out. */
+function opened(key: PersonKey, id: string, sealed: string): string | null {
+  try {
+    return key.open('record', id, sealed);
+  } catch {
+    return null;
+  }
 }

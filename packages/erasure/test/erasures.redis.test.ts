@@ -42,7 +42,7 @@ async function open(redis: Redis, store: KeyStore, audited: AuditEvent[] = []) {
     const item = testItem(userId, { createdAt });
     await inbox.append([item]);
     const record = { id: item.id, userId, templateId: 't', templateVersion: 'v', channels: ['in_app' as const], createdAt };
-    await deliveries.create([{ ...record, category: vault.seal('category', item.id, 'appointments') }]);
+    await deliveries.create([{ ...record, category: (await vault.person(userId, 'make')).seal('record', item.id, 'appointments') }]);
     return item.id;
   };
   return { vault, deliveries, directory, inbox, revocations, erasures, tell };
@@ -85,7 +85,8 @@ describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
     const report = await at.erasures.get(erasureId);
     expect(report.destroyed).toMatchObject({ deliveryRecords: 2 });
     expect(report.remains.map(({ where }) => where)).toEqual(expect.arrayContaining(['providers', 'audit trail', 'transit keys']));
-    expect(JSON.stringify(await at.vault.store.get('erasure', [erasureId]))).not.toContain('user"');
+    expect((await at.vault.store.get('erasure', [erasureId]))[0]).toBeNull();
+    expect((await at.vault.store.get('erased', [erasureId]))[0]).not.toContain('user"');
     expect(await tracesOf(redis, ada)).toEqual([]);
     await expect(at.deliveries.get(id)).rejects.toEqual(code('NOTIFICATION_NOT_FOUND'));
     expect((await at.revocations.since([ada]))[0]).toBeGreaterThan(0);
@@ -171,7 +172,7 @@ test('after the Redis of the queues was restored from before an erasure nothing 
   const inbox = createInbox({ redis, vault, limits: { maxItems: 100, retention: 1e9 } });
   cleanup.push(inbox.close);
   expect((await inbox.page('ada', { limit: 10 })).data).toMatchObject([{ title: '', body: '', error: 'PERSON_ERASED' }]);
-  await expect(createDirectory({ redis, vault }).profile('ada')).rejects.toEqual(code('PERSON_ERASED'));
+  await expect(createDirectory({ redis, vault }).profile('ada')).rejects.toEqual(code('USER_NOT_FOUND'));
   expect((await inbox.page('ben', { limit: 10 })).data).toMatchObject([{ id: others, title: 'Title' }]);
 
   await open(redis, store);
@@ -179,19 +180,71 @@ test('after the Redis of the queues was restored from before an erasure nothing 
   expect((await inbox.page('ben', { limit: 10 })).data).toMatchObject([{ id: others, title: 'Title' }]);
 });
 
-test('a repeated erasure spares who came back', async () => {
+test('a repeated erasure spares who came back, and takes what is left of before', async () => {
   const server = await startRedis();
   const redis = await createRedis({ url: server.url }, { prefix: 'spared:', temper: 'patient' });
+  const backup = mkdtempSync(join(tmpdir(), 'backup-'));
+  cleanup.push(server.stop, redis.close, async () => rmSync(backup, { recursive: true }));
+  const store = memoryKeyStore();
+  const at = await open(redis, store);
+  await at.directory.setProfile('ada', { email: 'old@example.com' });
+  await at.tell('ada', Date.now() - 60_000);
+  cpSync(server.dir, backup, { recursive: true });
+  const { erasureId } = await at.erasures.erase('ada', actor);
+  const { requestedAt } = await at.erasures.get(erasureId);
+  await waitFor(async () => (await at.erasures.get(erasureId)).status === 'erased', { what: 'the erasure', timeout: 20_000 });
+  await at.tell('ada');
+  await at.erasures.close();
+  await server.kill();
+  rmSync(server.dir, { recursive: true });
+  cpSync(backup, server.dir, { recursive: true });
+  await server.restart();
+
+  const again = await open(redis, store);
+  // Reachable at once: what was before counts as not there.
+  const id = await again.tell('ada');
+  await again.directory.setPreferences('ada', { channels: { sms: false } });
+  await expect(again.directory.profile('ada')).rejects.toEqual(code('USER_NOT_FOUND'));
+  await waitFor(async () => (await redis.command<number>('HLEN', redis.keys.erasures)) === 1, { what: 'the repeated erasure' });
+  expect((await again.inbox.page('ada', { limit: 10 })).data).toMatchObject([{ id, error: null }]);
+  expect((await again.inbox.head('ada')).unreadCount).toBe(1);
+  expect((await again.deliveries.get(id)).id).toBe(id);
+  expect(await again.directory.preferences('ada')).toEqual({ channels: { sms: false } });
+  expect((await again.revocations.since(['ada']))[0]).toBe(requestedAt);
+});
+
+test('after the key store was restored from before an erasure the key is destroyed again', async () => {
+  const server = await startRedis();
+  const redis = await createRedis({ url: server.url }, { prefix: 'keys-back:', temper: 'patient' });
   cleanup.push(server.stop, redis.close);
   const store = memoryKeyStore();
   const at = await open(redis, store);
-  await at.tell('ada', Date.now() - 60_000);
+  const sealed = (await at.vault.person('ada', 'make')).seal('job', 'j', 'text');
+  const name = at.vault.nameOf('ada');
+  const [key] = (await store.get('person', [name])) as [string];
   const { erasureId } = await at.erasures.erase('ada', actor);
   await waitFor(async () => (await at.erasures.get(erasureId)).status === 'erased', { what: 'the erasure', timeout: 20_000 });
-  const id = await at.tell('ada');
-  // As on a Redis that does not know of the erasure.
-  await redis.command('DEL', redis.keys.erasures);
-  await waitFor(async () => (await redis.command<number>('SCARD', redis.keys.erasures)) === 1, { what: 'the repeated erasure' });
-  expect((await at.inbox.page('ada', { limit: 10 })).data).toMatchObject([{ id, error: null }]);
-  expect((await at.deliveries.get(id)).id).toBe(id);
+  await at.erasures.close();
+  for (const [shelf, of, after] of [
+    ['person', name, key],
+    ['erased', erasureId, null],
+  ] as const)
+    await store.replace(shelf, of, (await store.get(shelf, [of]))[0] as string, after);
+
+  const again = await open(redis, store);
+  await waitFor(async () => (await again.erasures.get(erasureId).catch(() => undefined))?.status === 'erased', { what: 'the log' });
+  expect((await again.vault.person('ada', 'leave')).isThere).toBe(false);
+  const back = await again.vault.person('ada', 'make');
+  expect(() => back.open('job', 'j', sealed)).toThrow(code('PERSON_ERASED'));
+});
+
+test('an entry of the log that cannot be read is no hindrance to other erasures', async () => {
+  const server = await startRedis();
+  const redis = await createRedis({ url: server.url }, { prefix: 'hindered:', temper: 'patient' });
+  cleanup.push(server.stop, redis.close);
+  const store = memoryKeyStore();
+  await store.add('erasure', [['a', JSON.stringify({ id: 'a', name: 'x', requestedAt: 1, user: 'nonsense', destroyed: {} })]]);
+  const at = await open(redis, store);
+  const { erasureId } = await at.erasures.erase('ada', actor);
+  await waitFor(async () => (await at.erasures.get(erasureId)).status === 'erased', { what: 'the erasure', timeout: 20_000 });
 });

@@ -39,7 +39,7 @@ export interface PageRequest {
 /** What happened since a position: all of it in order, or nothing of it (`recovered: false`: read a page instead). */
 export type Resumption = Head & ({ readonly recovered: true; readonly changes: InboxChange[] } | { readonly recovered: false });
 
-/** How the append of one item ended. `repeated`: it was appended before, and nothing changed; `erased`: nothing is kept for this user any more. */
+/** How the append of one item ended. `repeated`: it was appended before, and nothing changed; `erased`: it was created before its user was erased, or they are being erased. */
 export type Appended =
   | { readonly ok: true; readonly value: 'stored' | 'repeated' | 'erased' }
   | { readonly ok: false; readonly error: CarillonError };
@@ -67,6 +67,11 @@ export interface Inbox {
   follow(userId: string, listener: (change: InboxChange) => void, onRevoked?: (since: number) => void): Promise<() => Promise<void>>;
   /** Tells when announcements may have been lost (the connection was away): check the position of every followed user. */
   onGap(listener: () => void): void;
+  /**
+   * Removes what was sealed for a user before they were erased, as deletions that can be followed: after a restore of Redis, for somebody who has come back.
+   * Answers how many notifications. @throws KEY_STORE_UNAVAILABLE
+   */
+  purge(userId: string): Promise<number>;
   /** Removes all of a user's inbox, its log included: whoever comes back begins another. Answers how many notifications it held. */
   forget(userId: string): Promise<number>;
   /** Closes what `follow` opened. */

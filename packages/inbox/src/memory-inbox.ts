@@ -120,6 +120,8 @@ export function createMemoryInbox(limits: InboxLimits, onRead: (ids: readonly st
       };
     },
     onGap() {},
+    // Nothing is sealed here, and nothing restored.
+    purge: async () => 0,
     async forget(userId) {
       const count = users.get(userId)?.items.size ?? 0;
       users.delete(userId);

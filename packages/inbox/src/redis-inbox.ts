@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { CarillonError, type InboxEvent, type Notification, toCarillonError } from '@carillon/contracts';
-import { type Call, loadScript, type Outcome, type Redis, type Script, type Subscriber } from '@carillon/redis';
+import { CarillonError, type ChannelItem, type Notification, toCarillonError } from '@carillon/contracts';
+import { type Call, loadScript, type Outcome, type Redis, type Script } from '@carillon/redis';
 import type { PersonKey, Vault } from '@carillon/vault';
+import { createFollowers } from './followers.js';
 import type { Appended, Head, Inbox, InboxChange, InboxPage, PageRequest, Resumption } from './inbox.js';
-import { fromCursor, type ItemState, toBody, toCursor, toNotification } from './item.js';
+import { fromCursor, toBody, toCursor } from './item.js';
+import { type Opener, opener, toChange } from './opening.js';
 
 /** Bounds of every inbox. */
 export interface InboxLimits {
@@ -17,6 +19,8 @@ export interface InboxLimits {
 export const LOG_MAX_ENTRIES = 500;
 /** Sealed bytes one catch-up may have; above, a snapshot is cheaper than the replay. */
 const REPLAY_MAX_BYTES = 512 * 1024;
+/** Items removed by one call of a script: bounds how long Redis is busy with it. */
+const PURGE_AT_ONCE = 100;
 /** How long the id of a removed item counts as appended before, ms: longer than a job can be tried, fail (kept 7 days) and be tried again. */
 const REMEMBER_GONE_MS = 30 * 24 * 3600 * 1000;
 
@@ -29,6 +33,7 @@ const scripts = {
   page: script('page'),
   since: script('since'),
   head: script('head'),
+  purge: script('purge'),
 };
 
 /**
@@ -62,13 +67,14 @@ export function createInbox(parts: {
           items.map(({ userId }) => userId),
           'make',
         );
-        const there = items.filter(({ userId }) => !keys.get(userId)?.isErasing);
-        const calls = there.map((item): Call => {
-          const sealed = (keys.get(item.userId) as PersonKey).seal('inbox', item.id, toBody(item));
-          return { keys: keysOf(item.userId), args: [item.id, item.createdAt, sealed] };
-        });
-        const outcomes = new Map((await redis.batch<number>(scripts.append, options(), calls)).map((outcome, i) => [there[i], outcome]));
-        return items.map((item) => toAppended(outcomes.get(item)));
+        const sealed = items.map((item) => sealItem(keys.get(item.userId) as PersonKey, item));
+        const calls: Call[] = [];
+        for (const [i, { id, userId, createdAt }] of items.entries()) {
+          const text = sealed[i];
+          if (typeof text === 'string') calls.push({ keys: keysOf(userId), args: [id, createdAt, text] });
+        }
+        const outcomes = (await redis.batch<number>(scripts.append, options(), calls)).values();
+        return sealed.map((one) => (typeof one === 'string' ? toAppended(outcomes.next().value as Outcome<number>) : one));
       } catch (thrown) {
         return items.map(() => ({ ok: false, error: toCarillonError(thrown) }));
       }
@@ -108,6 +114,16 @@ export function createInbox(parts: {
       await redis.command('DEL', items, index, gone, head, log);
       return count;
     },
+    async purge(userId) {
+      const [items] = keysOf(userId);
+      const [key, values] = await Promise.all([vault.person(userId, 'leave'), redis.command<string[]>('HGETALL', items)]);
+      const erased = erasedAmong(key, values);
+      let count = 0;
+      for (let at = 0; at < erased.length; at += PURGE_AT_ONCE) {
+        count += await redis.run<number>(scripts.purge, call(userId, ...erased.slice(at, at + PURGE_AT_ONCE)));
+      }
+      return count;
+    },
     follow: followers.follow,
     onGap: followers.onGap,
     close: followers.close,
@@ -116,26 +132,33 @@ export function createInbox(parts: {
 
 type PageReply = [epoch: string, offset: number, unreadCount: number, more: number, ...rows: string[]];
 type SinceReply = [all: number, epoch: string, offset: number, unreadCount: number, ...rows: string[]];
-type Opener = (id: string, state: string, sealed: string) => Notification;
 
-function parseState(state: string): ItemState {
-  const [deliveredAt = 0, readAt = 0, seenAt = 0, archivedAt = 0] = state.split(',').map(Number);
-  return { deliveredAt, readAt, seenAt, archivedAt };
+/** An item's body, sealed, or how the item ends without: one that cannot be sealed fails alone. */
+function sealItem(key: PersonKey, item: ChannelItem): string | Appended {
+  // From before the erasure: whoever still had it opened then must not bring it back.
+  if (key.isErasing || item.createdAt <= key.erasedAt) return { ok: true, value: 'erased' };
+  try {
+    return key.seal('inbox', item.id, toBody(item));
+  } catch (thrown) {
+    return { ok: false, error: toCarillonError(thrown) };
+  }
 }
 
-/** One that cannot be opened is shown without its words, with the error's code. */
-function opener(userId: string, key: PersonKey): Opener {
-  return (id, state, sealed) => {
+/** Ids of the items that were sealed before their user was erased, among items as HGETALL gives them. */
+function erasedAmong(key: PersonKey, values: readonly string[]): string[] {
+  const erased: string[] = [];
+  for (let i = 0; i < values.length; i += 2) {
+    const [id, value] = [values[i] as string, values[i + 1] as string];
     try {
-      return toNotification(userId, id, parseState(state), key.open('inbox', id, sealed));
+      key.open('inbox', id, value.slice(value.indexOf('|') + 1));
     } catch (error) {
-      return toNotification(userId, id, parseState(state), { error: toCarillonError(error).code });
+      if (toCarillonError(error).code === 'PERSON_ERASED') erased.push(id);
     }
-  };
+  }
+  return erased;
 }
 
-function toAppended(outcome: Outcome<number> | undefined): Appended {
-  if (!outcome) return { ok: true, value: 'erased' };
+function toAppended(outcome: Outcome<number>): Appended {
   return outcome.ok ? { ok: true, value: outcome.value === 1 ? 'stored' : 'repeated' } : outcome;
 }
 
@@ -166,91 +189,4 @@ function toResumption([all, epoch, offset, unreadCount, ...rows]: SinceReply, op
     changes.push(toChange(epoch, at, rows[i] as string, (id, state) => open(id, state, rows[i + 1] as string)));
   }
   return { ...head, recovered: true, changes };
-}
-
-/** Reads `event|id|unread count|state`, which is how the log tells a change. */
-function toChange(epoch: string, offset: number, change: string, open: (id: string, state: string) => Notification): InboxChange {
-  const [event, id, unread, state] = change.split('|', 4) as [string, string, string, string];
-  const head = { epoch, offset, unreadCount: Number(unread) };
-  if (event === 'allRead') return { ...head, event, upTo: Number(id) };
-  if (event === 'deleted') return { ...head, event, id };
-  return { ...head, event: event as Exclude<InboxEvent, 'deleted'>, notification: open(id, state) };
-}
-
-/** Who follows a user, with the user's key: announcements are opened at once. */
-interface Following {
-  readonly userId: string;
-  readonly listener: (change: InboxChange) => void;
-  readonly onRevoked: ((since: number) => void) | undefined;
-  readonly open: Opener;
-}
-
-/** Before the time since when tokens count, in an announcement that those of before are revoked. */
-const REVOKED = 'revoked|';
-
-/** Live announcements: one subscriber connection a process, opened when the first user is followed. */
-function createFollowers(redis: Redis, vault: Vault) {
-  const followed = new Map<string, Following>();
-  const gapListeners: (() => void)[] = [];
-  let connecting: Promise<Subscriber> | undefined;
-
-  const hear = (channel: string, message: string) => {
-    const following = followed.get(channel);
-    if (!following) return;
-    if (message.startsWith(REVOKED)) return following.onRevoked?.(Number(message.slice(REVOKED.length)));
-    // epoch|offset|event|id|unread count|state|sealed
-    const afterEpoch = message.indexOf('|');
-    const afterOffset = message.indexOf('|', afterEpoch + 1);
-    const beforeSealed = message.lastIndexOf('|');
-    const change = message.slice(afterOffset + 1, beforeSealed);
-    const offset = Number(message.slice(afterEpoch + 1, afterOffset));
-    const openBody = (id: string, state: string) => following.open(id, state, message.slice(beforeSealed + 1));
-    following.listener(toChange(message.slice(0, afterEpoch), offset, change, openBody));
-  };
-  const connect = async () => {
-    const subscriber = await redis.subscriber();
-    subscriber.onMessage(hear);
-    subscriber.onGap(() => {
-      for (const listener of gapListeners) listener();
-    });
-    return subscriber;
-  };
-  const subscriber = () => {
-    connecting ??= connect().catch((error) => {
-      connecting = undefined;
-      throw error;
-    });
-    return connecting;
-  };
-
-  return {
-    async follow(userId: string, listener: (change: InboxChange) => void, onRevoked?: (since: number) => void) {
-      const channel = redis.keys.inboxChannel(userId);
-      // Also for a user of whom nothing is known yet: the key is there before anything can be announced.
-      const key = await vault.person(userId, 'make');
-      if (key.isErasing) throw new CarillonError('ERASURE_UNDER_WAY', { field: 'userId' });
-      const own: Following = { userId, listener, onRevoked, open: opener(userId, key) };
-      followed.set(channel, own);
-      try {
-        await (await subscriber()).subscribe(channel);
-      } catch (error) {
-        if (followed.get(channel) === own) followed.delete(channel);
-        throw error;
-      }
-      return async () => {
-        // Somebody who follows anew meanwhile keeps the subscription.
-        if (followed.get(channel) !== own) return;
-        followed.delete(channel);
-        await (await subscriber()).unsubscribe(channel);
-        if (followed.has(channel)) await (await subscriber()).subscribe(channel);
-      };
-    },
-    onGap(listener: () => void) {
-      gapListeners.push(listener);
-    },
-    async close() {
-      followed.clear();
-      await (await connecting?.catch(() => undefined))?.close();
-    },
-  };
 }

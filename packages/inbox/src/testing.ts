@@ -230,6 +230,15 @@ export function inboxConformance(make: () => Promise<Inbox>): ConformanceCase[] 
       assert.equal((await inbox.head(user)).offset, 5);
       assert.equal(heard.length, 4);
     }),
+    check('purging leaves what was sealed for whoever the user is now', async (inbox) => {
+      const user = newUser();
+      await add(inbox, user, 3);
+      const before = await inbox.head(user);
+      assert.equal(await inbox.purge(user), 0);
+      assert.equal(await inbox.purge(newUser()), 0);
+      assert.deepEqual(await inbox.head(user), before);
+      assert.equal((await inbox.page(user, { limit: 10 })).data.length, 3);
+    }),
     check('forgets a user altogether, and begins anew when something comes', async (inbox) => {
       const [userId, other] = [newUser(), newUser()];
       const before = await add(inbox, userId, 3);

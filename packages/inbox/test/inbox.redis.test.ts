@@ -1,12 +1,22 @@
-import { createInbox, LOG_MAX_ENTRIES } from '@carillon/inbox';
+import { CarillonError } from '@carillon/contracts';
+import { createInbox, type InboxChange, LOG_MAX_ENTRIES } from '@carillon/inbox';
 import { inboxConformance, TEST_LIMITS, testItem } from '@carillon/inbox/testing';
 import { createRedis, type Redis } from '@carillon/redis';
 import { redisPlaces, startRedis, waitFor } from '@carillon/testkit';
-import { memoryVault } from '@carillon/vault/testing';
+import { createKeyRing, type KeyStore, type Vault } from '@carillon/vault';
+import { memoryKeyStore, memoryVault, testRing } from '@carillon/vault/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 const vault = await memoryVault();
 const PREFIX = 'inbox-test:';
+
+/** Erases a user and lets them come back. */
+async function eraseAndRelease(own: Vault, userId: string): Promise<void> {
+  const { until } = await own.destroy(userId);
+  await own.release(own.nameOf(userId), until);
+}
+/** When something can be created after an erasure that is over. */
+const afterwards = () => Date.now() + 1;
 
 describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
   let place: Awaited<ReturnType<typeof start>>;
@@ -36,6 +46,56 @@ describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
     await redis.command('SET', redis.keys.inbox('broken')[1], 'not a sorted set');
     const results = await open().append([testItem('sound-1'), testItem('broken'), testItem('sound-2')]);
     expect(results.map((result) => result.ok)).toEqual([true, false, true]);
+  });
+
+  test('an item whose user’s key cannot seal fails alone', async () => {
+    const [store, strange] = [memoryKeyStore(), createKeyRing(testRing('strange'))];
+    const own = await memoryVault({ store });
+    const name = own.nameOf('locked');
+    await store.add('person', [[name, JSON.stringify({ id: 'x', wrapped: await strange.wrap(Buffer.alloc(32), `person ${name}`) })]]);
+    const results = await createInbox({ redis, vault: own, limits: TEST_LIMITS }).append(
+      ['sound-3', 'locked', 'sound-4'].map((user) => testItem(user)),
+    );
+    expect(results.map((result) => result.ok)).toEqual([true, false, true]);
+  });
+
+  test('what was created before its user was erased stays out when they are back', async () => {
+    const own = await memoryVault();
+    const inbox = createInbox({ redis, vault: own, limits: TEST_LIMITS });
+    const late = testItem('back');
+    await eraseAndRelease(own, 'back');
+    const items = [late, testItem('back', { createdAt: afterwards() }), testItem('others')];
+    expect((await inbox.append(items)).map((result) => result.ok && result.value)).toEqual(['erased', 'stored', 'stored']);
+    expect((await inbox.page('back', { limit: 10 })).data.map(({ id }) => id)).toEqual([items[1]?.id]);
+  });
+
+  test('purging removes what a restore has brought back of before the erasure, and only that, as logged deletions', async () => {
+    const own = await memoryVault();
+    const inbox = createInbox({ redis, vault: own, limits: TEST_LIMITS });
+    const [read, unread] = [testItem('restored', { createdAt: 1e12 }), testItem('restored', { createdAt: 2e12 })];
+    await redis.command('DEL', ...redis.keys.inbox('restored').slice(0, 5));
+    await createInbox({ redis, vault: own, limits: { maxItems: 10, retention: 1e13 } }).append([read, unread]);
+    await inbox.markAsRead('restored', read.id);
+    await eraseAndRelease(own, 'restored');
+    const fresh = testItem('restored', { createdAt: afterwards() });
+    const limits = { maxItems: 10, retention: 1e13 };
+    const lasting = createInbox({ redis, vault: own, limits });
+    await lasting.append([fresh]);
+    const before = await lasting.head('restored');
+    expect(before.unreadCount).toBe(2);
+
+    expect(await lasting.purge('restored')).toBe(2);
+    const { data, unreadCount } = await lasting.page('restored', { limit: 10 });
+    expect([data.map(({ id, error }) => [id, error]), unreadCount]).toEqual([[[fresh.id, null]], 1]);
+    const missed = await lasting.since('restored', before);
+    expect(missed.recovered && missed.changes.map((change) => [change.event, change.offset - before.offset, change.unreadCount])).toEqual(
+      expect.arrayContaining([
+        ['deleted', 1, expect.any(Number)],
+        ['deleted', 2, 1],
+      ]),
+    );
+    expect(await lasting.purge('restored')).toBe(0);
+    expect(await lasting.append([{ ...read, createdAt: afterwards() }])).toEqual([{ ok: true, value: 'repeated' }]);
   });
 });
 
@@ -132,5 +192,96 @@ describe('in Redis', () => {
     await inbox.append([testItem('cut')]);
     await waitFor(() => heard.includes(1), { what: 'a change after the gap' });
     await inbox.close();
+  });
+
+  describe('who follows beyond an erasure', () => {
+    /** A follower whose key store answers when `gate` is opened, and an inbox beside it that writes with the user's new key. */
+    const beyond = async (userId: string) => {
+      const parts = { provider: createKeyRing(testRing()), store: memoryKeyStore(), cacheMs: 1 };
+      const gate = { isOpen: true, fails: false, open: () => {} };
+      const waits = () => new Promise<void>((resolve) => (gate.open = resolve));
+      const gated: KeyStore = {
+        ...parts.store,
+        async get(...args) {
+          if (!gate.isOpen) await waits();
+          if (gate.fails) throw new CarillonError('KEY_STORE_UNAVAILABLE');
+          return parts.store.get(...args);
+        },
+      };
+      const limits = { maxItems: 1000, retention: 1e9 };
+      const [writing, reading] = [await memoryVault(parts), await memoryVault({ ...parts, store: gated })];
+      const [writer, follower] = [createInbox({ redis, vault: writing, limits }), createInbox({ redis, vault: reading, limits })];
+      const heard: InboxChange[] = [];
+      let settled = 0;
+      await follower.follow(userId, (change) => heard.push(change));
+      await follower.follow(`${userId}-beside`, () => settled++);
+      await eraseAndRelease(writing, userId);
+      await waitFor(async () => (await reading.person(userId, 'leave')).isThere === false, { what: 'the old key to be let go' });
+      const append = (count: number) =>
+        writer.append(Array.from({ length: count }, (_, i) => testItem(userId, { createdAt: afterwards() + i })));
+      /** What was announced until now has been heard: another user's announcement comes behind it on the same connection. */
+      const settle = async () => {
+        const before = settled;
+        await writer.append([testItem(`${userId}-beside`)]);
+        await waitFor(() => settled > before, { what: 'all announcements' });
+      };
+      return { gate, heard, append, settle, writer, follower };
+    };
+    const told = (changes: readonly InboxChange[]) =>
+      changes.map((change) => [change.offset, 'notification' in change ? change.notification.error : change.event]);
+
+    test('hears all that is said after it, in order, however long the new key takes', async () => {
+      const { gate, heard, append, settle, writer, follower } = await beyond('beyond-1');
+      gate.isOpen = false;
+      await append(3);
+      await writer.markAllAsRead('beyond-1');
+      await settle();
+      expect(heard).toEqual([]);
+      gate.open();
+      await waitFor(() => heard.length === 4, { what: 'what waited' });
+      gate.isOpen = true;
+      await append(1);
+      await settle();
+      expect(told(heard)).toEqual([
+        [1, null],
+        [2, null],
+        [3, null],
+        [4, 'allRead'],
+        [5, null],
+      ]);
+      await follower.close();
+    });
+
+    test('is left to read the log for what no key could be had for, or what was too much to wait', async () => {
+      const { gate, heard, append, settle, follower } = await beyond('beyond-2');
+      gate.fails = true;
+      await append(3);
+      await settle();
+      expect(heard).toEqual([]);
+      Object.assign(gate, { isOpen: false, fails: false });
+      await append(300);
+      await settle();
+      gate.open();
+      await waitFor(() => heard.length > 0, { what: 'what waited' });
+      gate.isOpen = true;
+      await append(1);
+      await settle();
+      expect(heard.map(({ offset }) => offset)).toEqual([...Array.from({ length: 256 }, (_, i) => 4 + i), 304]);
+      await follower.close();
+    });
+
+    test('is shown what does not open even so without its words', async () => {
+      const heard: InboxChange[] = [];
+      const limits = { maxItems: 10, retention: 1e9 };
+      const follower = createInbox({ redis, vault: await memoryVault(), limits });
+      await follower.follow('beyond-3', (change) => heard.push(change));
+      await createInbox({ redis, vault: await memoryVault(), limits }).append([testItem('beyond-3'), testItem('beyond-3')]);
+      await waitFor(() => heard.length === 2, { what: 'both changes' });
+      expect(told(heard)).toEqual([
+        [1, 'SEAL_BROKEN'],
+        [2, 'SEAL_BROKEN'],
+      ]);
+      await follower.close();
+    });
   });
 });

@@ -22,6 +22,7 @@ const optionsSchema = z.strictObject({
     .number()
     .positive()
     .default(30 * 24 * 3600 * 1000),
+  phiPolicy: z.enum(['standard', 'strict']).default('standard'),
   /** Where the audit trail is kept: `file:<folder>`, `stdout` or `redis`. */
   auditSink: z.string().min(1).default('redis'),
   /** How long Redis keeps the audit trail, where it is the one to keep it, ms. */
@@ -29,6 +30,10 @@ const optionsSchema = z.strictObject({
     .number()
     .positive()
     .default(6 * 365 * 24 * 3600 * 1000),
+  /** Told when the audit trail cannot be written, or is not whole: somebody must look. A warning of the process unless given. */
+  onError: z
+    .custom<(message: string) => void>((value) => typeof value === 'function')
+    .default(() => (message: string) => process.emitWarning(message)),
 });
 
 /** Where the installation is and with which keys it seals; each as the setting of the same name, see docs/configuration.md. */
@@ -54,16 +59,28 @@ export async function connectProducer(options: ConnectOptions): Promise<Connecte
     for (const close of opened.splice(0).reverse()) await close();
   };
   try {
-    const audit = await openAudit({ redis, sink: config.auditSink, retention: config.retentionAudit, writer: 'producer' });
+    const audit = await openAudit({
+      redis,
+      sink: config.auditSink,
+      retention: config.retentionAudit,
+      writer: 'producer',
+      events: { error: config.onError },
+    });
     opened.push(() => audit.close());
     const vault = await connectVault(config, { redis, audit, folder: config.keysFolder, defer: (_what, close) => opened.push(close) });
-    const templates = await createTemplates(redis);
+    const templates = await createTemplates(redis, { phiPolicy: config.phiPolicy });
     opened.push(templates.close);
     const deliveries = createDeliveries({ redis, retention: retentionStatus });
     const producer = createProducer({ redis, vault, audit, templates, deliveries, partitions });
     opened.push(producer.close);
     let closing: Promise<void> | undefined;
-    return { ...producer, registerTemplate: templates.register, close: () => (closing ??= closeAll()) };
+    const registerTemplate = async (template: Template) => {
+      const registered = await templates.register(template);
+      if (registered.changed)
+        audit.note({ actor: { type: 'system', name: 'library' }, action: 'template.registered', ids: [registered.id] });
+      return registered;
+    };
+    return { ...producer, registerTemplate, close: () => (closing ??= closeAll()) };
   } catch (error) {
     await closeAll();
     throw error instanceof CarillonError ? error : new CarillonError('INTERNAL', { cause: error });

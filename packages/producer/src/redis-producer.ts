@@ -26,7 +26,7 @@ import {
 } from '@carillon/queue';
 import { type Redis, redisError, replyCode } from '@carillon/redis';
 import type { Templates } from '@carillon/templates';
-import type { Vault } from '@carillon/vault';
+import type { PersonKey, Vault } from '@carillon/vault';
 import { v7 as uuidv7 } from 'uuid';
 import type { z } from 'zod';
 import { cancel } from './cancel.js';
@@ -36,11 +36,11 @@ import type { CancelTarget, Producer, QueueResult } from './producer.js';
 const ADDS_IN_FLIGHT = 4;
 /** Bytes of notifications that may wait in this process for Redis to take them. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
-/** The caller of who uses the library without naming one. */
-const DEFAULT_CALLER = 'library';
+/** Who uses the library without naming a caller: this very process. */
+const LIBRARY: Actor = { type: 'system', name: 'library' };
 
 interface Accepted {
-  readonly caller: string;
+  readonly actor: Actor;
   readonly packed: Packed<RenderItem>;
   readonly record: NewRecord;
   /** Hash of the request, if its id comes from an idempotency key. */
@@ -75,10 +75,10 @@ export function createProducer(parts: ProducerParts): Producer {
   );
   let closed = false;
 
-  const queueAs = async (caller: string, request: NotificationRequest): Promise<string> => {
+  const queueAs = async (actor: Actor, request: NotificationRequest): Promise<string> => {
     if (closed) throw new CarillonError('SERVICE_CLOSED');
-    const asked = read(vault, caller, request);
-    const accepted = await accept(parts, caller, asked);
+    const asked = read(vault, actor.name, request);
+    const accepted = await accept(parts, actor, asked);
     if (accepted === undefined) return asked.id;
     if (closed) throw new CarillonError('SERVICE_CLOSED');
     const { item, json } = accepted.packed;
@@ -86,20 +86,20 @@ export function createProducer(parts: ProducerParts): Producer {
     if (!result.ok) throw result.error;
     return result.value;
   };
-  const cancelAs = async (caller: string, target: string | CancelTarget) => {
+  const cancelAs = async (actor: Actor, target: string | CancelTarget) => {
     if (closed) throw new CarillonError('SERVICE_CLOSED');
-    return cancel(parts, (key) => cancellationHash(vault, key), actorOf(caller), target).catch((error) => {
+    return cancel(parts, (key) => cancellationHash(vault, key), actor, target).catch((error) => {
       throw unavailable(error);
     });
   };
-  const as = (caller: string) => ({
-    cancel: (target: string | CancelTarget) => cancelAs(caller, target),
-    queueNotification: (request: NotificationRequest) => queueAs(caller, request),
+  const verbs = (actor: Actor) => ({
+    cancel: (target: string | CancelTarget) => cancelAs(actor, target),
+    queueNotification: (request: NotificationRequest) => queueAs(actor, request),
     queueNotifications: async (requests: readonly NotificationRequest[]) => {
       if (!Array.isArray(requests)) throw new CarillonError('FIELD_INVALID', { message: 'must be a list of notifications' });
       return Promise.all(
         requests.map((request) =>
-          queueAs(caller, request).then(
+          queueAs(actor, request).then(
             (id): QueueResult => ({ ok: true, id }),
             (error): QueueResult => ({ ok: false, error: toCarillonError(error) }),
           ),
@@ -109,8 +109,8 @@ export function createProducer(parts: ProducerParts): Producer {
   });
 
   return {
-    ...as(DEFAULT_CALLER),
-    as,
+    ...verbs(LIBRARY),
+    as: (caller) => verbs({ type: 'key', name: caller }),
     async close() {
       closed = true;
       await commits.idle();
@@ -153,9 +153,9 @@ function read(vault: Vault, caller: string, input: NotificationRequest): Asked {
  * Decides what can be decided before the queue is asked: template version, channels, priority. Undefined for what was queued before
  * under the same key, whatever has become of its template since.
  */
-async function accept({ templates, deliveries, vault }: ProducerParts, caller: string, asked: Asked): Promise<Accepted | undefined> {
+async function accept({ templates, deliveries, vault }: ProducerParts, actor: Actor, asked: Asked): Promise<Accepted | undefined> {
   try {
-    return { caller, ...(await prepare(templates, vault, asked)) };
+    return { actor, ...(await prepare(templates, vault, asked)) };
   } catch (thrown) {
     const { id, requestHash } = asked;
     if (requestHash !== undefined && (await deliveries.wasQueued({ id, requestHash }).catch(() => false))) return undefined;
@@ -167,10 +167,10 @@ async function prepare(
   templates: Templates,
   vault: Vault,
   { id, body, requestHash, cancellationHash }: Asked,
-): Promise<Omit<Accepted, 'caller'>> {
+): Promise<Omit<Accepted, 'actor'>> {
   const { definition, version, check } = await templates.current(body.templateId);
   check(body.data);
-  await checkPerson(vault, body.userId);
+  const key = await keyOf(vault, body.userId);
   const channels = allowedChannels(body.channels, definition.channels);
   const createdAt = Date.now();
   const category = body.category ?? definition.category;
@@ -187,14 +187,16 @@ async function prepare(
     ...(category !== undefined && { category }),
     createdAt,
   };
-  const sealed = category === undefined ? undefined : vault.seal('category', id, category);
+  const sealed = category === undefined ? undefined : key.seal('record', id, category);
   const record: NewRecord = { id, userId, templateId, templateVersion: version, channels, category: sealed, cancellationHash, createdAt };
   return { packed: pack(item), record, requestHash };
 }
 
-/** Fetches the key of whom it is for, one that was never told of getting theirs now; nobody is told anything while they are being erased. */
-async function checkPerson(vault: Vault, userId: string): Promise<void> {
-  (await vault.person(userId, 'make')).check();
+/** The key of whom it is for; one who was never told anything gets it now, and nobody is told anything while they are being erased. */
+async function keyOf(vault: Vault, userId: string): Promise<PersonKey> {
+  const key = await vault.person(userId, 'make');
+  key.check();
+  return key;
 }
 
 function allowedChannels(wanted: ChannelName[] | undefined, offered: ChannelName[]): ChannelName[] {
@@ -238,22 +240,25 @@ async function commit(
 
 /** Tells of what is in the queue now, and of what may be: an answer that was lost is no reason to know nothing of it later. */
 function noteQueued(audit: Audit, entries: readonly Accepted[], results: ReadonlyMap<Accepted, Committed<string>>): void {
-  const sorts = new Map<string, { caller: string; outcome: 'ok' | 'QUEUE_OUTCOME_UNKNOWN'; ids: string[] }>();
+  const sorts = new Map<string, Accepted[]>();
   for (const entry of entries) {
     const result = results.get(entry);
     const outcome = result?.ok ? 'ok' : 'QUEUE_OUTCOME_UNKNOWN';
     if (result?.ok === false && result.error.code !== outcome) continue;
-    const sort = sorts.get(outcome + entry.caller);
-    if (sort) sort.ids.push(entry.record.id);
-    else sorts.set(outcome + entry.caller, { caller: entry.caller, outcome, ids: [entry.record.id] });
+    const sort = `${outcome} ${entry.actor.type} ${entry.actor.name}`;
+    const same = sorts.get(sort);
+    if (same) same.push(entry);
+    else sorts.set(sort, [entry]);
   }
-  for (const { caller, outcome, ids } of sorts.values())
-    audit.note({ actor: actorOf(caller), action: 'notification.queued', ids, outcome });
-}
-
-/** Who a caller is to the audit trail: an API key by its name, or this library in somebody's backend. */
-function actorOf(caller: string): Actor {
-  return { type: caller === DEFAULT_CALLER ? 'system' : 'key', name: caller };
+  for (const [sort, same] of sorts) {
+    audit.note({
+      actor: (same[0] as Accepted).actor,
+      action: 'notification.queued',
+      ids: same.map(({ record }) => record.id),
+      users: same.map(({ record }) => record.userId),
+      outcome: sort.startsWith('ok') ? 'ok' : 'QUEUE_OUTCOME_UNKNOWN',
+    });
+  }
 }
 
 function claimsOf(accepted: readonly Accepted[]): Claim[] {
@@ -297,6 +302,8 @@ async function add(redis: Redis, stage: StageQueue<RenderItem>, items: Packed<Re
     await stage.add(items, { jobId: newJobId() });
     return undefined;
   } catch (cause) {
+    // It could not even be sealed.
+    if (cause instanceof CarillonError) return () => unavailable(cause);
     // What Redis itself refused was not queued; of what it did not answer nobody knows.
     if (replyCode(cause) === undefined) return (id) => new CarillonError('QUEUE_OUTCOME_UNKNOWN', { cause, id });
     const error = redisError(cause);

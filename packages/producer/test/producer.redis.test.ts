@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { AuditEvent } from '@carillon/audit';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { connectProducer, createProducer, type Producer } from '@carillon/producer';
@@ -244,14 +244,20 @@ test('the audit hears who queued what and who canceled it, and nothing of what w
   await expect(clinic.queueNotification(request({ data: {} }))).rejects.toMatchObject({ code: 'TEMPLATE_DATA_MISSING' });
   await clinic.cancel(a);
   await own.cancel({ id: b });
+  await deliveries.settle((['in_app', 'email'] as const).map((channel) => ({ id: keyed, channel, status: 'sent', attempts: 1 })));
+  expect(await clinic.cancel(keyed)).toEqual({ canceled: [], alreadySent: [keyed] });
+  expect(await clinic.cancel({ cancellationKey: 'of nothing' })).toEqual({ canceled: [], alreadySent: [] });
+  await expect(clinic.cancel(randomUUID())).rejects.toMatchObject({ code: 'NOTIFICATION_NOT_FOUND' });
   await own.close();
-  const told = (type: string, name: string, action: string, ids: string[]) =>
-    expect.objectContaining({ actor: { type, name }, action, ids });
+  const told = (type: string, name: string, action: string, ids: string[], about?: object) =>
+    expect.objectContaining({ actor: { type, name }, action, ids, ...(about && { about }) });
   expect(heard).toEqual([
     told('key', 'clinic', 'notification.queued', [a]),
     told('system', 'library', 'notification.queued', [b]),
     told('key', 'clinic', 'notification.queued', [keyed]),
     told('key', 'clinic', 'notification.canceled', [a]),
     told('system', 'library', 'notification.canceled', [b]),
+    told('key', 'clinic', 'notification.canceled', [keyed], { stopped: 0 }),
+    told('key', 'clinic', 'notification.canceled', [], { stopped: 0 }),
   ]);
 });

@@ -12,6 +12,8 @@ export interface Item {
   readonly priority: Priority;
   /** Where it goes, once that is known. */
   readonly to?: Address | undefined;
+  /** When it was accepted, ms since the epoch: what was accepted before its user was erased is not queued again. */
+  readonly createdAt?: number | undefined;
 }
 
 /** What tells an item from all others of its stage: one notification may go to several addresses. */
@@ -115,6 +117,8 @@ export interface StageQueue<T extends Item> {
   read(data: unknown): Promise<{ items: T[]; broken: Broken[] }>;
   /** Queues an item that cannot be opened as a job of its own, as it is. */
   setAside(broken: Broken, options: AddOptions & { readonly priority: number }): Promise<void>;
+  /** What a job holds without those that were set aside. */
+  without(data: unknown, broken: readonly Broken[]): object;
 }
 
 /** The name of one partition's queue. */
@@ -161,6 +165,7 @@ export function createStageQueue<T extends Item>(
         broken: opened.broken,
       };
     },
+    without: (data, broken) => leave(data as JobData, new Set(broken.map(({ sealed }) => sealed))),
     setAside: ({ id, owner, sealed }, { priority, ...options }) => put({ ids: [id], owners: [owner], sealed: [sealed] }, priority, options),
   };
 }
@@ -192,7 +197,7 @@ async function sealItems(vault: Vault, stage: string, items: readonly Packed<Ite
   const data: SealedItems = { ids: [], owners: [], sealed: [] };
   for (const { item, json } of items) {
     const key = keys.get(item.userId) as PersonKey;
-    if (key.isErasing) continue;
+    if (key.isErasing || (item.createdAt ?? Number.POSITIVE_INFINITY) <= key.erasedAt) continue;
     data.ids.push(item.id);
     data.owners.push(key.name);
     data.sealed.push(key.seal('job', boundTo(stage, item.id), json));
@@ -218,6 +223,12 @@ async function openItems(vault: Vault, stage: string, data: unknown): Promise<{ 
     }
   }
   return { texts, broken };
+}
+
+function leave(data: JobData, gone: ReadonlySet<string>): JobData {
+  const stays = [...data.ids.keys()].filter((i) => !gone.has(data.sealed[i] as string));
+  const of = (list: readonly string[]) => stays.map((i) => list[i] as string);
+  return { ...data, ids: of(data.ids), owners: of(data.owners), sealed: of(data.sealed) };
 }
 
 const isList = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === 'string');

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { CarillonError, toCarillonError } from '@carillon/contracts';
 import { DelayedError, type Job } from 'bullmq';
 import { backoff } from './backoff.js';
@@ -120,11 +121,17 @@ async function attempt<T extends Item>(
 }
 
 async function read<T extends Item>(options: Work<T>, place: Place<T>, job: Job, report: (error: CarillonError) => void): Promise<T[]> {
+  let known: readonly { id: string }[] = idsOf(job).map((id) => ({ id }));
   try {
     const { items, broken } = await place.stage.read(job.data);
+    const [first] = broken;
+    if (first && items.length === 0) {
+      known = broken;
+      throw first.error;
+    }
     // Of somebody whose key is not there, perhaps not yet. What can be read does not wait for it.
-    if (items.length > 0) await Promise.all(broken.map((one) => setAside(place, job, one)));
-    else if (broken[0]) throw broken[0].error;
+    await Promise.all(broken.map((one) => setAside(place, job, one)));
+    if (first) await job.updateData(place.stage.without(job.data, broken));
     return items;
   } catch (thrown) {
     const error = toCarillonError(thrown);
@@ -133,17 +140,16 @@ async function read<T extends Item>(options: Work<T>, place: Place<T>, job: Job,
     report(error);
     // Perhaps sealed with a key that this process is only about to be given.
     const final = error.code !== 'SEAL_BROKEN' || isLastTry(job);
-    if (final) {
-      const ids = idsOf(job).map((id) => ({ id }));
-      await giveUp(options, job, ids, error);
-    }
+    if (final) await giveUp<T>(options, job, known, error);
     throw new JobError(error, final);
   }
 }
 
 function setAside<T extends Item>(place: Place<T>, job: Job, broken: Broken): Promise<void> {
-  const tries = triesOf(job) + 1;
-  const options = { jobId: `${broken.id}~${job.id}~${tries}`, tries, delay: backoff(tries, broken.error), history: historyOf(job) };
+  const tries = triesOf(job) + (COSTS_NO_TRY.has(broken.error.code) ? 0 : 1);
+  // One notification may be in a job several times, for several addresses.
+  const which = createHash('sha256').update(broken.sealed).digest('hex').slice(0, 16);
+  const options = { jobId: `${broken.id}~${which}~${tries}`, tries, delay: backoff(tries, broken.error), history: historyOf(job) };
   return place.stage.setAside(broken, { ...options, priority: job.opts.priority ?? 0 });
 }
 
@@ -184,7 +190,7 @@ async function settleFailures<T extends Item>(
 async function giveUp<T extends Item>(
   options: Work<T>,
   job: Job,
-  items: readonly (T | { id: string })[],
+  items: readonly (T | { readonly id: string })[],
   error: CarillonError,
 ): Promise<void> {
   // First of all, so that whoever comes by after a death in between knows. Should somebody try it again, deaths of before do not count.

@@ -102,19 +102,19 @@ export function createKeys(prefix: string) {
     keyShelf: (kind: string, name: string) => `${prefix}keys:{k${shelf(name)}}:${kind}`,
     /** All shelves of a kind. */
     allKeyShelves: (kind: string) => Array.from({ length: KEY_SHELVES }, (_, n) => `${prefix}keys:{k${n}}:${kind}`),
-    /** String: held by the process whose turn it is to look through all keys. */
-    sweeper: `${prefix}sweeper`,
-    /** Set: ids of the erasures that were carried out here, so that a restored Redis shows which are to be repeated. */
+    /** String: held by the process whose turn it is to wrap all keys by an encryption key. */
+    sweeper: (kid: string) => `${prefix}sweeper:${kid}`,
+    /** Hash: erasures that were carried out here, by id, so that a restored Redis, or a restored key store, shows which are to be repeated. */
     erasures: `${prefix}erasures`,
     /** String: held by the process that carries out erasures. */
     eraser: `${prefix}eraser`,
     /** Sorted set: ids of a user's notifications, by creation time. */
     told: (userId: string) => `${prefix}told:{${encodeTag(userId)}}`,
-    /** Stream: one chain of the audit trail; an entry's id is `<at>-<seq>`. */
+    /** Stream: one chain of the audit trail; an entry's id is `<time>-<seq>`, and the time never goes back. */
     auditChain: (writer: string) => `${prefix}audit:{${writer}}`,
     /** Hash: chains that may still grow: name → its head and when its writer was last seen. */
     auditChains: `${prefix}audit-chains`,
-    /** Sorted set: chains that have ended and are still kept, by their last record's time. */
+    /** Sorted set: chains that have ended and are still kept, by the time until which they are; a member is `<last record's time> <name>`. */
     auditEnded: `${prefix}audit-ended`,
     /** String: held while it is somebody's turn to look after the chains; list: when the last turns were. */
     auditTurn: [`${prefix}audit-turn`, `${prefix}audit-turns`] as const,

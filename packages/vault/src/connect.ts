@@ -1,8 +1,8 @@
 import type { Audit } from '@carillon/audit';
-import { CarillonError } from '@carillon/contracts';
+import { CarillonError, toCarillonError } from '@carillon/contracts';
 import { createRedis, type Redis } from '@carillon/redis';
 import { fileKeyStore } from './file-key-store.js';
-import { createKeyRing } from './key-ring.js';
+import { createKeyRing, type KeyProvider } from './key-ring.js';
 import type { KeyStore } from './key-store.js';
 import { redisKeyStore } from './redis-key-store.js';
 import { openVault, type Vault } from './vault.js';
@@ -27,13 +27,22 @@ export async function connectVault(
     readonly redis: Redis;
     readonly folder?: string | undefined;
     readonly audit?: Pick<Audit, 'note'>;
+    /** Wraps the data keys in the place of the key ring. */
+    readonly provider?: KeyProvider | undefined;
     readonly defer: (what: string, close: () => Promise<void>) => void;
   },
 ): Promise<Vault> {
-  const provider = createKeyRing(settings.encryptionKeys);
-  const vault = await openVault({ provider, store: await storeOf(settings, parts), audit: parts.audit });
-  await checkStore(vault, parts.redis);
-  return vault;
+  const provider = parts.provider ?? createKeyRing(settings.encryptionKeys);
+  try {
+    const vault = await openVault({ provider, store: await storeOf(settings, parts), audit: parts.audit });
+    await checkStore(vault, parts.redis);
+    return vault;
+  } catch (thrown) {
+    const error = toCarillonError(thrown);
+    // A key that is missing from the ring: later that may be mended elsewhere, at the start it is for whoever starts it.
+    if (error.field !== undefined) throw new CarillonError('CONFIGURATION_INVALID', { field: error.field, message: error.message });
+    throw error;
+  }
 }
 
 /** Two processes with different key stores would each seal what the other cannot open, and a lost key store must be noticed before it is replaced. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CarillonError } from '@carillon/contracts';
 import type { KeyStore, Shelf } from './key-store.js';
@@ -96,12 +96,24 @@ async function add(path: string, value: string): Promise<string> {
     await syncFolder(dirname(path));
     return value;
   } catch (error) {
-    if (!isCode(error, 'EEXIST')) throw error;
+    // Somebody else was first, or has changed what was there and taken ours for a leftover.
+    if (!isCode(error, 'EEXIST') && !isCode(error, 'ENOENT')) throw error;
     return (await readIfThere(path)) ?? (await add(path, value));
   } finally {
-    await unlink(aside);
+    await rm(aside, { force: true });
   }
 }
+
+/**
+ * Removes what was written aside for an entry by who died before it was in place, or before it was removed from there: it may be the very key that is to be
+ * destroyed. Who is just adding the entry begins anew; changes have the lock.
+ */
+async function removeLeftovers(path: string): Promise<void> {
+  const beside = (await filesIn(dirname(path))).filter((other) => basename(other).startsWith(`${basename(path)}~`));
+  await Promise.all(beside.filter((other) => other !== lockOf(path)).map((other) => rm(other, { force: true })));
+}
+
+const lockOf = (path: string) => `${path}~lock`;
 
 /** The file is in its folder after a power cut as well. */
 async function syncFolder(folder: string): Promise<void> {
@@ -115,9 +127,11 @@ async function syncFolder(folder: string): Promise<void> {
 
 async function replace(path: string, before: string, after: string | null): Promise<boolean> {
   if ((await readIfThere(path)) !== before) return false;
-  const unlock = await lock(`${path}~lock`);
+  const unlock = await lock(lockOf(path));
   try {
     if ((await readIfThere(path)) !== before) return false;
+    // Before the change: who dies between the two has changed nothing, and does it again.
+    await removeLeftovers(path);
     if (after === null) await unlink(path);
     else await rename(await writeAside(path, after), path);
     await syncFolder(dirname(path));

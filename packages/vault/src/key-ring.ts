@@ -11,13 +11,15 @@ export interface KeyProvider {
   readonly current: string;
   /** Wraps a data key for what `context` names. @throws KEY_STORE_UNAVAILABLE */
   wrap(dataKey: Buffer, context: string): Promise<string>;
-  /** @throws SEAL_BROKEN (altered, for another context, or wrapped by a key that is not known), KEY_STORE_UNAVAILABLE */
+  /** @throws SEAL_BROKEN (altered, or for another context), KEY_STORE_UNAVAILABLE (also if it was wrapped by a key that is not known here, perhaps not yet) */
   unwrap(wrapped: string, context: string): Promise<Buffer>;
   /** The id of the key that wrapped this; undefined if it cannot be told. */
   wrappedBy(wrapped: string): string | undefined;
 }
 
 export const KEY_BYTES = 32;
+/** The setting a key ring comes from. */
+const RING = 'NOTIFICATION_ENCRYPTION_KEYS';
 
 /**
  * A key ring from the setting: `kid:base64(32 bytes)`, comma-separated. The first key wraps, all unwrap.
@@ -33,8 +35,11 @@ export function createKeyRing(ring: string): KeyProvider {
     current: current.id,
     wrap: async (dataKey, context) => sealWith(current, ['wrap', context], dataKey),
     async unwrap(wrapped, context) {
-      const key = byId.get(keyIdOf(wrapped) ?? '');
-      if (!key) throw new CarillonError('SEAL_BROKEN');
+      const id = keyIdOf(wrapped);
+      if (id === undefined) throw new CarillonError('SEAL_BROKEN');
+      const key = byId.get(id);
+      if (!key)
+        throw new CarillonError('KEY_STORE_UNAVAILABLE', { field: RING, message: `${RING}: the key ${id} is in use and not among them` });
       return openWith(key, ['wrap', context], wrapped);
     },
     wrappedBy: keyIdOf,

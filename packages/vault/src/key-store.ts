@@ -1,5 +1,5 @@
-/** What is kept in a key store: the installation's secret, keys of people, erasures. */
-export type Shelf = 'installation' | 'person' | 'erasure';
+/** What is kept in a key store: the installation's secret, keys of people, erasures that are under way, and those that are done. */
+export type Shelf = 'installation' | 'person' | 'erasure' | 'erased';
 
 /**
  * Where wrapped keys are kept, and the log of erasures. It should not be where the queues are, nor in the same backup: what a restore of the

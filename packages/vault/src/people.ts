@@ -1,7 +1,8 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { type Audit, noAudit } from '@carillon/audit';
-import { toCarillonError } from '@carillon/contracts';
+import { CarillonError, toCarillonError } from '@carillon/contracts';
 import { LRUCache } from 'lru-cache';
+import { INSTALLATION } from './installation.js';
 import { KEY_BYTES, type KeyProvider } from './key-ring.js';
 import type { KeyStore } from './key-store.js';
 import { createPersonKey, type PersonEntry, type PersonKey } from './person-key.js';
@@ -77,13 +78,15 @@ export class People {
 
   async #read(names: readonly string[], missing: 'make' | 'leave'): Promise<PersonKey[]> {
     const { store } = this.#parts;
+    // From before it is read: an erasure counts on nobody holding a key for longer.
+    const start = performance.now();
     let texts = await store.get('person', names);
     if (missing === 'make') texts = await this.#makeMissing(names, texts);
     const keys = await Promise.all(names.map((name, i) => this.#unwrap(name, texts[i] ?? null)));
     const opened: string[] = [];
     for (const key of keys) {
       if (!key.isThere) continue;
-      this.#held.set(key.name, key);
+      this.#held.set(key.name, key, { start });
       opened.push(key.name);
     }
     if (opened.length > 0) this.#audit.note({ actor, action: 'key.used', ids: opened });
@@ -98,13 +101,16 @@ export class People {
       const entry = parseEntry(text);
       // Somebody who is told of again after they were erased; nothing that was sealed before opens with the new key.
       if (text !== null && entry.wrapped === undefined && entry.until === undefined) {
-        const value = await this.#freshEntry(names[i] as string, entry.erased);
+        const value = await this.#freshEntry(names[i] as string, entry);
         result[i] = (await store.replace('person', names[i] as string, text, value))
           ? value
           : ((await store.get('person', [names[i] as string]))[0] ?? null);
       }
       if (text === null) fresh.push([i, await this.#freshEntry(names[i] as string)]);
     }
+    // A store that has lost the keys it had must be noticed before it is given others.
+    if (fresh.length > 0 && (await store.get('installation', [INSTALLATION]))[0] == null)
+      throw new CarillonError('KEY_STORE_UNAVAILABLE', { message: 'The key store has lost the keys it had.' });
     const added =
       fresh.length > 0
         ? await store.add(
@@ -121,9 +127,9 @@ export class People {
     return result;
   }
 
-  async #freshEntry(name: string, erased?: readonly string[]): Promise<string> {
+  async #freshEntry(name: string, { erased, erasedAt }: PersonEntry = {}): Promise<string> {
     const wrapped = await this.#parts.provider.wrap(randomBytes(KEY_BYTES), contextOf(name));
-    const entry: PersonEntry = { id: randomBytes(KEY_ID_BYTES).toString('base64url'), wrapped, ...(erased && { erased }) };
+    const entry: PersonEntry = { id: randomBytes(KEY_ID_BYTES).toString('base64url'), wrapped, ...(erased && { erased, erasedAt }) };
     return JSON.stringify(entry);
   }
 
@@ -133,40 +139,61 @@ export class People {
     try {
       return createPersonKey(name, entry, createSecretKey(await this.#parts.provider.unwrap(entry.wrapped, contextOf(name))));
     } catch (thrown) {
-      const error = toCarillonError(thrown);
       // One key that cannot be unwrapped is no reason to leave the others of a batch.
-      if (error.code !== 'SEAL_BROKEN') throw error;
-      return createPersonKey(name, entry, undefined, error);
+      return createPersonKey(name, entry, undefined, toCarillonError(thrown));
     }
   }
 
-  /** Destroys the key of a person; answers until when somebody may still hold it. Nothing is sealed for them until `release`. */
-  async destroy(name: string): Promise<number> {
-    const until = Math.ceil(Date.now() + this.#cacheMs * (1 + ERASURE_MARGIN));
-    await this.#change(name, ({ id, erased = [] }) => ({ erased: id === undefined ? erased : [...erased, id], until }));
-    this.#held.delete(name);
-    this.#audit.note({ actor, action: 'key.destroyed', ids: [name] });
-    return until;
+  /** Destroys the key of a person. Nothing is sealed for them until `release`. */
+  async destroy(name: string): Promise<Destroyed> {
+    const erasedAt = Date.now();
+    const until = Math.ceil(erasedAt + this.#cacheMs * (1 + ERASURE_MARGIN));
+    const { erased = [] } = await this.#change(name, (entry) => ({ erased: idsOf(entry), erasedAt, until }));
+    this.#forgot(name);
+    return { until, keys: erased };
   }
 
   /** Lets a new key be made for a person, unless another erasure has begun. */
   async release(name: string, until: number): Promise<void> {
-    await this.#change(name, (entry) => (entry.until === until ? { erased: entry.erased ?? [] } : entry));
+    await this.#change(name, ({ until: current, ...rest }) => (current === until ? rest : { ...rest, until: current }));
   }
 
-  async #change(name: string, step: (entry: PersonEntry) => PersonEntry): Promise<void> {
+  /** Destroys a key that a restored store has brought back. */
+  async destroyAgain(name: string, keys: readonly string[], erasedAt: number): Promise<void> {
+    const [text = null] = await this.#parts.store.get('person', [name]);
+    const { id } = parseEntry(text);
+    if (id === undefined || !keys.includes(id)) return;
+    await this.#change(name, (entry) => ({ erased: [...new Set([...idsOf(entry), ...keys])], erasedAt }));
+    this.#forgot(name);
+  }
+
+  #forgot(name: string): void {
+    this.#held.delete(name);
+    this.#audit.note({ actor, action: 'key.destroyed', ids: [name] });
+  }
+
+  async #change(name: string, step: (entry: PersonEntry) => PersonEntry): Promise<PersonEntry> {
     const { store } = this.#parts;
     for (;;) {
       const [text = null] = await store.get('person', [name]);
-      const before = parseEntry(text);
-      const next = step(before);
-      if (next === before) return;
+      const next = step(parseEntry(text));
       const after = JSON.stringify(next);
+      if (after === text) return next;
       if (text === null ? (await store.add('person', [[name, after]]))[0] === after : await store.replace('person', name, text, after))
-        return;
+        return next;
     }
   }
 }
+
+/** What is left of a person's keys when they are erased. */
+export interface Destroyed {
+  /** Until when other processes may still hold the key, ms since the epoch. */
+  readonly until: number;
+  /** Ids of all keys of the person that were destroyed so far. */
+  readonly keys: readonly string[];
+}
+
+const idsOf = ({ id, erased = [] }: PersonEntry): string[] => (id === undefined ? [...erased] : [...erased, id]);
 
 /** What a person's key is wrapped for: an entry that is moved to another name does not unwrap. */
 export const contextOf = (name: string) => `person ${name}`;

@@ -2,8 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import { CarillonError } from '@carillon/contracts';
 import { keyIdOf, openWith, sealWith } from './envelope.js';
 
-/** What is sealed under a person's key: items of jobs, inbox bodies, what the directory knows of them, previews of their messages. */
-export type PersonPurpose = 'job' | 'inbox' | 'person' | 'preview';
+/** What is sealed under a person's key: items of jobs, inbox bodies, what the directory knows of them, previews of their messages, categories in records. */
+export type PersonPurpose = 'job' | 'inbox' | 'person' | 'preview' | 'record';
 
 /** The key of one person, as a process holds it for a minute at most. */
 export interface PersonKey {
@@ -13,6 +13,8 @@ export interface PersonKey {
   readonly isThere: boolean;
   /** Whether the person is being erased, so that nothing may be sealed for them. */
   readonly isErasing: boolean;
+  /** When the person was erased last, ms since the epoch; 0 if never. What was created until then is not to be sealed anew, whoever still holds it opened. */
+  readonly erasedAt: number;
   /** @throws what `seal` would: ERASURE_UNDER_WAY, SEAL_BROKEN (their key cannot be unwrapped) */
   check(): void;
   /** Seals `text`; `about` says which of the person's things it is. @throws ERASURE_UNDER_WAY, SEAL_BROKEN (their key cannot be unwrapped) */
@@ -29,6 +31,8 @@ export interface PersonEntry {
   readonly id?: string;
   readonly wrapped?: string;
   readonly erased?: readonly string[];
+  /** When that was last, ms since the epoch. */
+  readonly erasedAt?: number | undefined;
   /** They are being erased: until when somebody may still hold a destroyed key, ms since the epoch. Gone when the erasure is done. */
   readonly until?: number | undefined;
 }
@@ -46,6 +50,7 @@ export function createPersonKey(name: string, entry: PersonEntry, secret: KeyObj
     check: () => void held(),
     isThere: key !== undefined,
     isErasing: entry.until !== undefined,
+    erasedAt: entry.erasedAt ?? 0,
     seal: (purpose, about, text) => sealWith(held(), bound(purpose, about), text),
     open(purpose, about, sealed) {
       const id = keyIdOf(sealed);

@@ -9,7 +9,7 @@ export const testRing = (id = 'k1'): string => `${id}:${randomBytes(32).toString
 
 /** A key store in the memory of this process: nothing is kept. */
 export function memoryKeyStore(): KeyStore {
-  const shelves: Record<Shelf, Map<string, string>> = { installation: new Map(), person: new Map(), erasure: new Map() };
+  const shelves: Record<Shelf, Map<string, string>> = { installation: new Map(), person: new Map(), erasure: new Map(), erased: new Map() };
   return {
     get: async (shelf, names) => names.map((name) => shelves[shelf].get(name) ?? null),
     add: async (shelf, entries) =>

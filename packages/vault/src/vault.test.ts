@@ -1,5 +1,6 @@
-import { readdirSync } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
+import { link, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -36,6 +37,48 @@ describe('in files', () => {
     expect((await stat(join(file?.parentPath as string, file?.name as string))).mode & 0o777).toBe(0o600);
     await store.replace('person', 'name', 'value', null);
     expect(files()).toEqual([]);
+  });
+
+  test.each([null, 'destroyed'])('what a process left behind that died while it added a key goes when that becomes %s', async (after) => {
+    const folder = await newFolder();
+    const store = fileKeyStore(folder);
+    await store.add('person', [
+      ['name', 'wrapped'],
+      ['other', 'kept'],
+    ]);
+    const path = (name: string) => {
+      const hex = Buffer.from(name).toString('hex');
+      return join(folder, 'person', hex.slice(-2), hex);
+    };
+    // A link that was made while the file beside it was not yet removed; one that was not made at all.
+    await link(path('name'), `${path('name')}~${randomUUID()}`);
+    await writeFile(`${path('name')}~${randomUUID()}`, 'wrapped');
+    expect(await store.replace('person', 'name', 'wrapped', after)).toBe(true);
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const texts = await Promise.all(files.map((entry) => readFile(join(entry.parentPath, entry.name), 'utf8')));
+    expect(texts.sort()).toEqual(after === null ? ['kept'] : ['destroyed', 'kept']);
+  });
+
+  test('who adds an entry while somebody takes their file for a leftover begins anew', async () => {
+    const folder = await newFolder();
+    const aside = () => (readdirSync(folder, { recursive: true }) as string[]).filter((name) => name.includes('~'));
+    let taken = 0;
+    let isAdded = false;
+    const taking = (async () => {
+      while (!isAdded) {
+        for (const name of taken < 3 ? aside() : []) {
+          rmSync(join(folder, name), { force: true });
+          taken++;
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+    expect(await fileKeyStore(folder).add('person', [['name', 'value']])).toEqual(['value']);
+    isAdded = true;
+    await taking;
+    expect(taken).toBeGreaterThan(0);
+    expect(await fileKeyStore(folder).get('person', ['name'])).toEqual(['value']);
+    expect(aside()).toEqual([]);
   });
 });
 
@@ -84,7 +127,7 @@ test('once a person is erased nothing of before opens, here at once and elsewher
   const others = (await keyOf(here, 'ben')).seal('inbox', 'n', 'text');
   await keyOf(elsewhere, 'ada');
 
-  const until = await here.destroy('ada');
+  const { until } = await here.destroy('ada');
   const erased = await keyOf(here, 'ada');
   expect(erased.isErasing).toBe(true);
   expect(() => erased.open('inbox', 'n', sealed)).toThrow(code('PERSON_ERASED'));
@@ -100,7 +143,7 @@ test('once a person is erased nothing of before opens, here at once and elsewher
 test('a person who comes back has another key, and what was before stays erased', async () => {
   const vault = await memoryVault();
   const first = (await keyOf(vault, 'ada')).seal('job', '', 'first');
-  const until = await vault.destroy('ada');
+  const { until } = await vault.destroy('ada');
   expect((await keyOf(vault, 'ada')).isErasing).toBe(true);
   await vault.release(vault.nameOf('ada'), until - 1);
   expect((await keyOf(vault, 'ada')).isErasing).toBe(true);
@@ -161,7 +204,42 @@ test('rotation under load: no read fails, and the sweep says when the old key ca
 
   const after = await openVault({ provider: createKeyRing(young), store });
   for (const user of users) expect((await keyOf(after, user)).open('inbox', 'n', sealed.get(user) as string)).toBe(user);
-  await expect(openVault({ provider: createKeyRing(old), store })).rejects.toEqual(code('SEAL_BROKEN'));
+  await expect(openVault({ provider: createKeyRing(old), store })).rejects.toEqual(code('KEY_STORE_UNAVAILABLE'));
+});
+
+test('a store that has lost the keys it had is given no others', async () => {
+  const store = memoryKeyStore();
+  const vault = await memoryVault({ store });
+  const [secret] = (await store.get('installation', ['secret'])) as [string];
+  await store.replace('installation', 'secret', secret, null);
+  await expect(vault.person('ada', 'make')).rejects.toEqual(code('KEY_STORE_UNAVAILABLE'));
+});
+
+test('a person’s key that is wrapped by a key not known here waits, and the others of a batch do not', async () => {
+  const [old, young] = [testRing('old'), testRing('new')];
+  const store = memoryKeyStore();
+  const behind = await openVault({ provider: createKeyRing(old), store, cacheMs: 1 });
+  await keyOf(behind, 'ben');
+  await keyOf(await openVault({ provider: createKeyRing(`${young},${old}`), store }), 'ada');
+  const keys = await behind.people(['ada', 'ben'], 'make');
+  expect(() => keys.get('ada')?.seal('job', '', 'text')).toThrow(code('KEY_STORE_UNAVAILABLE'));
+  expect(keys.get('ben')?.seal('job', '', 'text')).toBeDefined();
+});
+
+test('a key that a restored store brings back is destroyed again', async () => {
+  const store = memoryKeyStore();
+  const vault = await memoryVault({ store, cacheMs: 1 });
+  const sealed = (await keyOf(vault, 'ada')).seal('job', '', 'text');
+  const name = vault.nameOf('ada');
+  const [before] = (await store.get('person', [name])) as [string];
+  const { keys } = await vault.destroy('ada');
+  const [after] = (await store.get('person', [name])) as [string];
+  await store.replace('person', name, after, before);
+  await vault.destroyAgain(name, keys, Date.now());
+  const again = await keyOf(vault, 'ada');
+  expect(() => again.open('job', '', sealed)).toThrow(code('PERSON_ERASED'));
+  await vault.destroyAgain(name, keys, Date.now());
+  expect((await keyOf(vault, 'ada')).seal('job', '', 'text')).toBeDefined();
 });
 
 test('a sweep brings nobody back who is erased meanwhile', async () => {

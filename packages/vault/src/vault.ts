@@ -5,12 +5,12 @@ import { installationSecret } from './installation.js';
 import type { KeyProvider } from './key-ring.js';
 import type { KeyStore } from './key-store.js';
 import { deriveFrom } from './keyed-hash.js';
-import { People } from './people.js';
+import { type Destroyed, People } from './people.js';
 import type { PersonKey } from './person-key.js';
 import { type Sweep, sweep } from './rotation.js';
 
 /** What the installation seals for itself. */
-export type HousePurpose = 'session' | 'unsubscribe' | 'category' | 'erasure';
+export type HousePurpose = 'session' | 'unsubscribe' | 'erasure';
 
 /** Seals and opens what must not be readable at rest. What is about a person is sealed under that person's own key. */
 export interface Vault {
@@ -31,13 +31,14 @@ export interface Vault {
   person(userId: string, missing: 'make' | 'leave'): Promise<PersonKey>;
   /** The keys of people by the names of their keys. None is made. */
   holders(names: Iterable<string>): Promise<ReadonlyMap<string, PersonKey>>;
-  /**
-   * Destroys a person's key: what was sealed for them opens never again. Answers until when other processes may still hold it, ms since the
-   * epoch. Nothing can be sealed for the person until they are released.
-   */
-  destroy(userId: string): Promise<number>;
+  /** Destroys a person's key: what was sealed for them opens never again. Nothing can be sealed for the person until they are released. */
+  destroy(userId: string): Promise<Destroyed>;
+  /** Destroys keys of this name that a restored key store has brought back. */
+  destroyAgain(name: string, keys: readonly string[], erasedAt: number): Promise<void>;
   /** The erasure for which `destroy` answered `until` is done: the person of this name may be told of again, under a new key. */
   release(name: string, until: number): Promise<void>;
+  /** The id of the encryption key that wraps now. */
+  readonly encryptionKey: string;
   /** Wraps all keys by the current encryption key, and tells which keys are still in use. */
   sweep(): Promise<Sweep>;
   /** Where the keys are kept, for the log of erasures beside them. */
@@ -73,6 +74,7 @@ export async function openVault({ provider, store, audit = noAudit, cacheMs }: V
 
   return {
     store,
+    encryptionKey: provider.current,
     nameOf,
     hash: derived.hash,
     seal: (purpose, owner, text) => sealWith(houseKey(purpose), [purpose, owner], text),
@@ -90,6 +92,7 @@ export async function openVault({ provider, store, audit = noAudit, cacheMs }: V
     holders: (wanted) => people.get(wanted, 'leave'),
     destroy: (userId) => people.destroy(nameOf(userId)),
     release: (name, until) => people.release(name, until),
+    destroyAgain: (name, keys, erasedAt) => people.destroyAgain(name, keys, erasedAt),
     sweep: () => sweep(provider, store, audit),
   };
 }
