@@ -3,6 +3,8 @@ import { BEGINNING, type Sealed, seal } from './record.js';
 
 /** A record with those who wait for it. */
 export interface Written extends Sealed {
+  /** Its place in the stream: `<time>-<seq>`. */
+  readonly id: string;
   /** Bytes it takes in memory, roughly. */
   readonly size: number;
   readonly waiters: readonly Waiter[];
@@ -15,7 +17,7 @@ const RECORD_WEIGHT = 400;
 export class Chain {
   readonly #writer: string;
   #seq = 0;
-  #at = 0;
+  #time = 0;
   #prev = BEGINNING;
 
   constructor(writer: string) {
@@ -25,13 +27,13 @@ export class Chain {
   add(batch: Batch): Written {
     const { actor, ids, users } = told(batch);
     const { action, outcome, about, heads, waiters } = batch;
-    // A clock may be set back; in a chain, time is not.
-    this.#at = Math.max(this.#at, batch.at);
+    // A clock may be set back; the ids of a stream may not.
+    this.#time = Math.max(this.#time, batch.at);
     const sealed = seal({
       v: 1,
       writer: this.#writer,
       seq: ++this.#seq,
-      at: this.#at,
+      at: batch.at,
       actor,
       action,
       ...(ids && { ids }),
@@ -42,6 +44,6 @@ export class Chain {
       prev: this.#prev,
     });
     this.#prev = sealed.head.hash;
-    return { ...sealed, size: sealed.text.length + RECORD_WEIGHT, waiters };
+    return { ...sealed, id: `${this.#time}-${sealed.head.seq}`, size: sealed.text.length + RECORD_WEIGHT, waiters };
   }
 }

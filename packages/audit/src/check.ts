@@ -11,20 +11,73 @@ export interface Fault {
   readonly what: 'altered' | 'missing' | 'order' | 'cut' | 'removed';
 }
 
-/** What is claimed of chains by anchors: per chain, hashes by position, and the latest time. */
-export class Claims {
-  readonly #chains = new Map<string, { readonly hashes: Map<number, string>; at: number }>();
-  /** Chains that ended before it may be gone, ms since 1970. */
-  horizon = 0;
-  /** Chains of which two anchors say different things. */
-  readonly disputed: Fault[] = [];
+/** Earlier claims of a chain that are held besides the latest, which vouches for all before it: they tell more closely where a fault is. */
+const EARLIER_MAX = 100;
 
-  add({ writer, seq, at, hash }: Head): void {
-    const chain = this.#chains.get(writer) ?? { hashes: new Map<number, string>(), at: 0 };
+/** What anchors claim of one chain. */
+export interface Claimed {
+  latest: Head;
+  /** Hashes by position. */
+  readonly hashes: Map<number, string>;
+  /** Until when it is kept at least, ms since 1970. */
+  until: number;
+  /** Where it is kept, as anchors say; undefined if one does not. */
+  readonly sinks: Set<string | undefined>;
+}
+
+/** What is claimed of chains by anchors. */
+export class Claims {
+  readonly #chains = new Map<string, Claimed>();
+  /** Up to which record chains were removed, as who did it says. */
+  readonly #removed = new Map<string, number>();
+  /** The latest time of a record, ms since 1970. */
+  #now = 0;
+  /** The sinks that are there; what is not said to be elsewhere must be there. */
+  readonly #here: Set<unknown>;
+  /** Chains of which two anchors say different things. */
+  readonly disputed = new Map<string, Fault>();
+
+  constructor(sinks: readonly string[]) {
+    this.#here = new Set([undefined, ...sinks]);
+  }
+
+  add(head: Head): void {
+    const { writer, seq, at, hash, keep, sink } = head;
+    const chain = this.#chains.get(writer) ?? {
+      latest: head,
+      hashes: new Map<number, string>(),
+      until: 0,
+      sinks: new Set<string | undefined>(),
+    };
     this.#chains.set(writer, chain);
-    if ((chain.hashes.get(seq) ?? hash) !== hash) this.disputed.push({ writer, seq, what: 'altered' });
+    if ((chain.hashes.get(seq) ?? hash) !== hash) this.disputed.set(writer, { writer, seq, what: 'altered' });
     chain.hashes.set(seq, hash);
-    chain.at = Math.max(chain.at, at);
+    if (seq > chain.latest.seq) chain.latest = head;
+    // The longest that was ever said: whoever alters what is said later does not bring its end nearer.
+    chain.until = Math.max(chain.until, at + (keep ?? Number.POSITIVE_INFINITY));
+    chain.sinks.add(sink);
+    const [first] = chain.hashes.keys();
+    if (chain.hashes.size > EARLIER_MAX && first !== undefined) chain.hashes.delete(first);
+  }
+
+  hear({ action, at, heads = [], about }: AuditRecord): void {
+    this.#now = Math.max(this.#now, at);
+    if (action === 'trail.opened') this.#here.add(about?.sink);
+    if (action === 'trail.removed') for (const { writer, seq } of heads) this.#removed.set(writer, seq);
+  }
+
+  /**
+   * Whether it is in order that nothing of a chain is there: who removed it said so, or, as that record may be gone as well, its time was over before
+   * the latest record.
+   */
+  mayBeGone(writer: string): boolean {
+    const { latest, until } = this.#chains.get(writer) as Claimed;
+    return (this.#removed.get(writer) ?? 0) >= latest.seq || until < Math.min(this.#now, Date.now());
+  }
+
+  /** Whether a chain is kept where none of those that are there is: all anchors must say so. */
+  isElsewhere({ sinks }: Claimed): boolean {
+    return ![...sinks].some((sink) => this.#here.has(sink));
   }
 
   [Symbol.iterator]() {
@@ -121,13 +174,13 @@ export class Check {
     return to < seq || (to === seq && prev === hash);
   }
 
-  #hear({ action, heads = [], about }: AuditRecord, claims: Claims): void {
-    const horizon = about?.horizon;
+  #hear(record: AuditRecord, claims: Claims): void {
+    const { action, heads = [] } = record;
+    claims.hear(record);
     if (action === 'trail.trimmed') {
       const [head] = heads;
       if (head && head.seq >= (this.#trimmed?.seq ?? 0)) this.#trimmed = head;
-    } else if (!this.#fault && !this.#doubted) for (const head of heads) claims.add(head);
-    if (typeof horizon === 'number') claims.horizon = Math.max(claims.horizon, horizon);
+    } else if (action !== 'trail.removed' && !this.#fault && !this.#doubted) for (const head of heads) claims.add(head);
   }
 
   #found(what: Fault['what'], seq: number): void {

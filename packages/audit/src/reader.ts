@@ -78,7 +78,8 @@ function positionOf(cursor: string): Position {
 /** Chains that may have what is asked, with the time of their last record where that is known. */
 async function chainsFor(store: Store, { since = 0 }: AuditQuery, from: Position | undefined) {
   const [growing, ended] = await Promise.all([store.registered(), store.ended(since)]);
-  const names = new Map<string, number>(ended.map(({ writer, at }) => [writer, at]));
+  const names = new Map<string, number>();
+  for (const { writer, at } of ended) if (at >= since) names.set(writer, Math.max(at, names.get(writer) ?? 0));
   for (const { head } of growing) names.set(head.writer, Number.POSITIVE_INFINITY);
   return [...names].map(([writer, at]) => ({ writer, at: Math.min(at, from?.at ?? at) })).sort((a, b) => b.at - a.at);
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Actor, AuditAction } from './audit.js';
 
 /** What the trail says of itself: who opened and closed a chain, which heads the chains had, and what is not there any more. */
-export type TrailAction = 'trail.opened' | 'trail.anchored' | 'trail.trimmed' | 'trail.lost' | 'trail.closed';
+export type TrailAction = 'trail.opened' | 'trail.anchored' | 'trail.trimmed' | 'trail.removed' | 'trail.lost' | 'trail.closed';
 
 /** The last record of a chain at some moment. */
 export interface Head {
@@ -11,6 +11,10 @@ export interface Head {
   /** When it was, ms since 1970. */
   readonly at: number;
   readonly hash: string;
+  /** In an anchor: how long Redis keeps the chain after its last record, ms, as its writer says. */
+  readonly keep?: number | undefined;
+  /** In an anchor: where the chain is kept, as its `trail.opened` says: `redis`, `stdout`, or `file:` and an id of the folder. */
+  readonly sink?: string | undefined;
 }
 
 /** One record of the audit trail. */
@@ -20,7 +24,7 @@ export interface AuditRecord {
   readonly writer: string;
   /** Position in the chain, from 1. */
   readonly seq: number;
-  /** When the first event of the record was, ms since 1970; never less than in the record before. */
+  /** When the first event of the record was, ms since 1970, by the clock of the writer; less than in the record before if that was set back. */
   readonly at: number;
   /** `name` is `*` if several users did the same: then `users` names them, and if there are ids, each at the place of its id. */
   readonly actor: Actor;
@@ -30,13 +34,16 @@ export interface AuditRecord {
   /** `ok` or a code of the catalogue of errors. */
   readonly outcome: string;
   readonly about?: Readonly<Record<string, string | number>>;
-  /** Heads of chains as this writer found them: an anchor for each of them. */
+  /** Heads of chains as this writer found them: an anchor for each of them; of `trail.trimmed` and `trail.removed`, up to where there is nothing any more. */
   readonly heads?: readonly Head[];
   /** Hash of the record before; zeros for the first. */
   readonly prev: string;
   /** SHA-256, hex, of this record's JSON text without its last member, which this is. */
   readonly hash: string;
 }
+
+/** Whether a chain may have that name, which becomes part of a key and of the name of a file. */
+export const isChainName = (name: string): boolean => /^[\w-][\w.-]*$/.test(name);
 
 /** `prev` of a chain's first record. */
 export const BEGINNING = '0'.repeat(64);

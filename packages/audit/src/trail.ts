@@ -6,7 +6,7 @@ import { Chain, type Written } from './chain.js';
 import { Fifo } from './fifo.js';
 import { type Entry, Gathering, lossOf, type Waiter } from './gathering.js';
 import { Lane } from './lane.js';
-import type { Head } from './record.js';
+import { type Head, isChainName } from './record.js';
 import { openSink, type Sink } from './sink.js';
 import { createStore, type Store } from './store.js';
 import { Upkeep } from './upkeep.js';
@@ -82,13 +82,19 @@ export interface AuditTrail extends Audit {
  */
 export async function openAudit(options: AuditOptions): Promise<AuditTrail> {
   const { redis, sink, retention, events = {}, limits } = options;
-  if (!/^[\w.-]{1,48}$/.test(options.writer)) throw new CarillonError('CONFIGURATION_INVALID', { message: 'no name for a chain' });
+  if (!isChainName(options.writer) || options.writer.length > 48)
+    throw new CarillonError('CONFIGURATION_INVALID', { message: 'no name for a chain' });
   const writer = `${options.writer}-${randomBytes(8).toString('hex')}`;
   const store = createStore(redis);
   const before = await store.registered();
   const bounds = { ...LIMITS, ...limits };
   const trail = new Trail(writer, store, await openSink(sink, writer), retention, events, bounds);
-  await trail.begin(before.map(({ head }) => head));
+  try {
+    await trail.begin(before.map(({ head }) => head));
+  } catch (error) {
+    await within(CLOSE_MS, trail.abandon());
+    throw error;
+  }
   return trail;
 }
 
@@ -126,6 +132,7 @@ class Trail implements AuditTrail {
       writer,
       limits,
       retention: sink ? undefined : retention,
+      sink: sink?.name ?? 'redis',
       copied: () => this.#copying.idle(),
       keep: (entry) => this.#keep(entry),
       failed: (error) => this.#trouble('the chains of the audit trail cannot be looked after', { error }),
@@ -149,8 +156,15 @@ class Trail implements AuditTrail {
   }
 
   async begin(heads: readonly Head[]): Promise<void> {
-    await this.#keep({ action: 'trail.opened', actor: { type: 'system', name: this.writer }, heads });
+    const about = { sink: this.#sink?.name ?? 'redis' };
+    await this.#keep({ action: 'trail.opened', actor: { type: 'system', name: this.writer }, heads, about });
     this.#upkeep.start();
+  }
+
+  /** Gives up what could not be begun. */
+  async abandon(): Promise<void> {
+    this.#closing = Promise.resolve();
+    await this.#stop();
   }
 
   note(event: AuditEvent): void {
@@ -240,6 +254,11 @@ class Trail implements AuditTrail {
     this.#upkeep.stop();
     this.#add({ action: 'trail.closed', actor: { type: 'system', name: this.writer } });
     if (!(await within(CLOSE_MS, this.#drain()))) this.#trouble('the audit trail was closed before all of it was written', {});
+    await this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    this.#upkeep.stop();
     clearTimeout(this.#timer);
     this.#main.stop();
     this.#copying.stop();

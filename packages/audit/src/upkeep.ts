@@ -22,6 +22,8 @@ export interface UpkeepParts {
   };
   /** How long Redis keeps records, ms; undefined if a sink has them. */
   readonly retention: number | undefined;
+  /** Where this chain is kept, as heads name it. */
+  readonly sink: string;
   readonly keep: (entry: Entry) => Promise<void>;
   /** Resolves when Redis has what the sink has. */
   readonly copied: () => Promise<void>;
@@ -31,6 +33,8 @@ export interface UpkeepParts {
 /** A place at which the chain may be cut: its head there, and how much there was up to it. */
 interface Place {
   readonly head: Head;
+  /** The first id behind it. */
+  readonly behind: string;
   readonly count: number;
   readonly size: number;
 }
@@ -41,6 +45,7 @@ export class Upkeep {
   /** The last of the others' heads that this process has named. */
   readonly #named = new Map<string, number>();
   #head: Head | undefined;
+  #behind = '0';
   #registering = false;
   #places: Place[] = [];
   #total = { count: 0, size: 0 };
@@ -65,8 +70,9 @@ export class Upkeep {
 
   /** Hears what Redis has got. */
   grown(slice: readonly Written[]): void {
-    for (const { head, size } of slice) {
-      this.#head = head;
+    for (const { head, id, size } of slice) {
+      this.#head = { ...head, keep: this.#keeps, sink: this.#parts.sink };
+      this.#behind = `${id.slice(0, id.indexOf('-'))}-${head.seq + 1}`;
       this.#total = { count: this.#total.count + 1, size: this.#total.size + size };
     }
     this.#remember();
@@ -88,16 +94,16 @@ export class Upkeep {
 
   /** The entry that stands for what is cut off, up to and with `head`. */
   mark(head: Head): Entry {
-    return { action: 'trail.trimmed', actor: this.#actor, heads: [head], about: { horizon: this.#horizon() } };
+    return { action: 'trail.trimmed', actor: this.#actor, heads: [head] };
   }
 
   get #actor() {
     return { type: 'system', name: this.#parts.writer } as const;
   }
 
-  /** What ended before it, ms since 1970, is removed. */
-  #horizon(): number {
-    return Date.now() - (this.#parts.retention ?? this.#parts.limits.afterlife);
+  /** How long this chain is kept when it has ended, ms. */
+  get #keeps(): number {
+    return this.#parts.retention ?? this.#parts.limits.afterlife;
   }
 
   async #look(): Promise<void> {
@@ -128,30 +134,56 @@ export class Upkeep {
   }
 
   async #takeTurn(): Promise<void> {
-    const { store, writer, limits, keep } = this.#parts;
+    const { store, writer, limits } = this.#parts;
     const now = Date.now();
-    const others = (await store.registered()).filter(({ head }) => head.writer !== writer);
-    const news = others.filter(({ head }) => this.#named.get(head.writer) !== head.seq);
-    const horizon = this.#horizon();
-    const expired = await store.endedBefore(horizon);
-    for (let from = 0; from < news.length || (from === 0 && expired.length > 0); from += HEADS_MAX) {
-      const heads = news.slice(from, from + HEADS_MAX).map(({ head }) => head);
-      await keep({ action: 'trail.anchored', actor: this.#actor, heads, about: { horizon } });
-      for (const head of heads) this.#named.set(head.writer, head.seq);
-    }
+    const registered = await store.registered();
+    const others = registered.filter(({ head }) => head.writer !== writer);
+    const news = others.filter(({ head }) => this.#named.get(head.writer) !== head.seq).map(({ head }) => head);
+    await this.#tell('trail.anchored', news);
+    for (const head of news) this.#named.set(head.writer, head.seq);
     const isOver = ({ seen, ended }: Registered) => ended || seen < now - SILENT_ROUNDS * limits.round;
     for (const { head } of others.filter(isOver)) {
       await store.retire(head);
       this.#named.delete(head.writer);
     }
-    if (expired.length > 0) {
-      // The anchor that says so must be there before they are gone.
-      await this.#parts.copied();
-      // One that was silent and is back is not removed.
-      const growing = new Set(others.map((other) => other.head.writer));
-      await store.remove(expired.filter((name) => !growing.has(name)));
-    }
+    await this.#removeExpired(now, registered);
     await store.turned(now);
+  }
+
+  async #tell(action: 'trail.anchored' | 'trail.removed', heads: readonly Head[]): Promise<void> {
+    for (let from = 0; from < heads.length; from += HEADS_MAX)
+      await this.#parts.keep({ action, actor: this.#actor, heads: heads.slice(from, from + HEADS_MAX) });
+  }
+
+  /** Removes the chains whose time is over, each by what its own writer said. */
+  async #removeExpired(now: number, growing: readonly Registered[]): Promise<void> {
+    const { store, copied } = this.#parts;
+    const expired = await store.expired(now);
+    if (expired.length === 0) return;
+    // One that was silent and is back is not over, or has ended again since.
+    const alive = new Set([...growing.map(({ head }) => head), ...(await store.ended(now))].map(({ writer }) => writer));
+    const over = new Set(expired.map(({ writer }) => writer).filter((name) => !alive.has(name)));
+    const heads = await this.#lastOf(over);
+    await this.#tell('trail.removed', heads);
+    // The record that says so must be there before they are gone.
+    await copied();
+    for (const name of over) await store.remove(name);
+    await store.forget(expired.filter(({ writer }) => over.has(writer) || alive.has(writer)));
+  }
+
+  /** The heads of chains that are over, as far as they are there; one that cannot be read stays, and is taken out of `over`. */
+  async #lastOf(over: Set<string>): Promise<Head[]> {
+    const heads: Head[] = [];
+    for (const writer of over) {
+      try {
+        const last = await this.#parts.store.last(writer);
+        if (last) heads.push({ writer, seq: last.record.seq, at: last.record.at, hash: last.record.hash });
+      } catch (error) {
+        over.delete(writer);
+        this.#parts.failed(error);
+      }
+    }
+    return heads;
   }
 
   /** Where the chain could be cut: not at each record, or remembering them would cost more than they do. */
@@ -160,7 +192,7 @@ export class Upkeep {
     if (this.#parts.retention !== undefined || !this.#head) return;
     const last = this.#places.at(-1) ?? this.#cut;
     const isFar = this.#total.count - last.count >= window.count * (SLACK / 2) || this.#total.size - last.size >= window.size * (SLACK / 2);
-    if (isFar) this.#places.push({ head: this.#head, ...this.#total });
+    if (isFar) this.#places.push({ head: this.#head, behind: this.#behind, ...this.#total });
   }
 
   /** Where a sink has all records: leaves the latest, and those since the last but one turn. */
@@ -173,7 +205,7 @@ export class Upkeep {
     );
     const isWorth = place && (place.count - this.#cut.count >= window.count * SLACK || place.size - this.#cut.size >= window.size * SLACK);
     if (!isWorth) return;
-    await this.#trim(place.head);
+    await this.#trim(place.head, place.behind);
     this.#cut = place;
     this.#places = this.#places.filter(({ count }) => count > place.count);
   }
@@ -183,14 +215,18 @@ export class Upkeep {
     const { store, writer } = this.#parts;
     const cut = Date.now() - retention;
     const oldest = await store.first(writer);
-    if (!oldest || !this.#head || oldest.at > cut - retention * SLACK) return;
+    if (!oldest || !this.#head || oldest.record.at > cut - retention * SLACK) return;
+    const [head, behind] = [this.#head, this.#behind];
     const next = await store.first(writer, cut);
-    await this.#trim(next ? { writer, seq: next.seq - 1, at: next.at, hash: next.prev } : this.#head);
+    if (!next) return this.#trim(head, behind);
+    if (next.id === oldest.id) return;
+    const { seq, at, prev } = next.record;
+    await this.#trim({ writer, seq: seq - 1, at, hash: prev }, next.id);
   }
 
-  async #trim(head: Head): Promise<void> {
-    await this.#parts.keep(this.mark(head));
+  async #trim({ writer, seq, at, hash }: Head, behind: string): Promise<void> {
+    await this.#parts.keep(this.mark({ writer, seq, at, hash }));
     await this.#parts.copied();
-    await this.#parts.store.trimTo(head);
+    await this.#parts.store.trimTo(writer, behind);
   }
 }
