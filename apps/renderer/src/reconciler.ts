@@ -1,12 +1,16 @@
+import { type Audit, noAudit } from '@carillon/audit';
 import type { CarillonError, DeliveryStatus } from '@carillon/contracts';
 import type { Deliveries, Delivery, NotificationRecord, Settlement } from '@carillon/deliveries';
 import { openQueueViews, type QueueViews, renderStage } from '@carillon/queue';
 import type { Redis } from '@carillon/redis';
+import { createSettle } from './settle.js';
 
 export interface ReconcilerOptions {
   readonly redis: Redis;
   readonly deliveries: Pick<Deliveries, 'open' | 'settle'>;
   readonly partitions: number;
+  /** Where it is noted what became of deliveries; nowhere if absent. */
+  readonly audit?: Pick<Audit, 'note'>;
   readonly events?: {
     error?(error: CarillonError, about: { stage: string }): void;
     deliverySettled?(channel: string, status: DeliveryStatus, count: number): void;
@@ -34,17 +38,14 @@ export interface Reconciler {
  * Settles what is left over: a delivery that has been open for long, while no queue holds a job for it (Redis lost the job, or somebody
  * removed it), ends as failed with `JOB_LOST`, or as unknown if a try was begun. Nothing is open for ever, and nobody is told something that is not so.
  */
-export async function runReconciler({ redis, deliveries, partitions, events = {} }: ReconcilerOptions): Promise<Reconciler> {
+export async function runReconciler(options: ReconcilerOptions): Promise<Reconciler> {
+  const { redis, deliveries, partitions, audit = noAudit, events = {} } = options;
   const views = await openQueueViews(redis, partitions);
+  const settle = createSettle({ deliveries, audit, events });
   const reconcile = async (suspectAge = SUSPECT_MS) => {
     const suspects = (await deliveries.open(suspectAge, RECORDS)).flatMap((record) => suspectsOf(record, Date.now() - suspectAge));
-    const steps = (await withoutJob(suspects, views)).map(endingOf);
-    if (steps.length === 0) return 0;
     // Refused where a worker has got hold of it meanwhile.
-    const outcomes = await deliveries.settle(steps);
-    const settled = steps.filter((_, i) => outcomes[i]?.ok && outcomes[i].value === 'noted');
-    for (const { channel, status } of settled) events.deliverySettled?.(channel, status, 1);
-    return settled.length;
+    return settle((await withoutJob(suspects, views)).map(endingOf));
   };
 
   const round = async () => {

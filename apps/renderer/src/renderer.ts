@@ -30,6 +30,7 @@ import type { CompiledTemplate, Templates } from '@carillon/templates';
 import type { Vault } from '@carillon/vault';
 import { runReconciler } from './reconciler.js';
 import { isWanted, routeAll } from './route.js';
+import { createSettle } from './settle.js';
 import { createTripwire, type TripwireEvents } from './tripwire.js';
 
 /** Reports of a renderer. */
@@ -49,7 +50,7 @@ export interface RendererOptions {
   readonly piiPolicy?: PiiPolicy;
   /** What finds it; the built-in detector if absent, or where this one fails or takes over a second for a text. */
   readonly detector?: PiiDetector;
-  /** Where it is noted that something was found, never what; nowhere if absent. */
+  /** Where it is noted what became of deliveries that end here, and that something was found, never what; nowhere if absent. */
   readonly audit?: Pick<Audit, 'note'>;
   readonly events?: RendererEvents;
 }
@@ -85,14 +86,7 @@ export async function runRenderer(options: RendererOptions): Promise<StageWorker
       await Promise.all(toJobs(mine, stage).map((job) => queue.add(job, { jobId: jobIdOf(job) })));
     }
   };
-  const settle = async (steps: readonly Settlement[]) => {
-    if (steps.length === 0) return;
-    for (const [i, outcome] of (await deliveries.settle(steps)).entries()) {
-      if (!outcome.ok) throw outcome.error;
-      const { channel, status } = steps[i] as Settlement;
-      if (outcome.value === 'noted' && status !== 'pending') events.deliverySettled?.(channel, status, 1);
-    }
-  };
+  const settle = createSettle({ deliveries, audit, events });
 
   const worker = await runStage<RenderItem>({
     ...options,

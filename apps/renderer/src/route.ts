@@ -31,7 +31,7 @@ const MEANT = new Set<string>(['CONTENT_TOO_LARGE', 'PII_DETECTED']);
 
 /**
  * One notification on all its channels; what leaves the house goes through the tripwire. What cannot be rendered on one fails there and the others
- * go. @throws RENDER_FAILED if it can on none
+ * go. @throws RENDER_FAILED if it goes on none, and on one for that reason
  */
 export async function routeAll(
   template: CompiledTemplate,
@@ -47,13 +47,14 @@ export async function routeAll(
       const made = route(template, item, channel, recipient, tripwire);
       routed.push([channel, made instanceof Promise ? await made : made]);
     } catch (thrown) {
-      failure = toCarillonError(thrown);
-      if (failure.verdict !== 'never') throw failure;
-      routed.push([channel, settled(item, channel, 'failed', failure.code)]);
+      const error = toCarillonError(thrown);
+      if (error.verdict !== 'never') throw error;
+      if (!MEANT.has(error.code)) failure = error;
+      routed.push([channel, settled(item, channel, 'failed', error.code)]);
     }
   }
   // Where nothing else goes out it is a dead letter.
-  if (failure && !MEANT.has(failure.code) && routed.every(([, { items }]) => items.length === 0)) throw failure;
+  if (failure && routed.every(([, { items }]) => items.length === 0)) throw failure;
   return routed;
 }
 

@@ -10,7 +10,7 @@ import {
   type PiiDetector,
   type PiiPolicy,
 } from '@carillon/redaction';
-import type { CompiledTemplate, Reader, Rendered } from '@carillon/templates';
+import type { CompiledTemplate, Reader, Rendered, Voucher } from '@carillon/templates';
 import { type Readable, readHtml } from './readable.js';
 
 /** What a tripwire reports. */
@@ -45,6 +45,8 @@ export type Tripwire = (message: Message) => Promise<Rendered>;
 
 /** Milliseconds a detector has for one text: a message waits for it. */
 const PATIENCE_MS = 1000;
+/** Different findings of one message that are looked for in template and data: each look goes through both. Nobody vouches for more. */
+const VOUCHED_MAX = 200;
 /** What may be anyone's business: an office has a mail address, a phone and a page. Nobody's card is public. */
 const MAY_BE_PUBLIC: readonly Entity[] = ['email', 'phone', 'ip', 'url'];
 
@@ -86,18 +88,23 @@ function place({ entity, start, end }: Finding, html: Readable | undefined): Fin
 
 /**
  * Whether the template's author vouches for what was found: it is in the template's own words, or in a field that was declared to hold personal
- * data, and so may only be shown where that may go.
+ * data of a class that may go by this channel; and in none of a class that may not.
  */
-function createVoucher({ template, item, reader }: Message) {
-  const known = new Map<string, ReturnType<CompiledTemplate['vouchesFor']>>();
-  const classOf = (found: string) => {
-    if (!known.has(found)) known.set(found, template.vouchesFor(found, item.data, reader));
-    return known.get(found);
+function createVoucher({ template, definition, item, reader }: Message) {
+  const known = new Map<string, ReturnType<Voucher>>();
+  let voucher: Voucher | undefined;
+  const vouching = (writings: readonly string[]) => {
+    const key = writings.join('\0');
+    if (!known.has(key) && known.size < VOUCHED_MAX) {
+      voucher ??= template.voucher(definition, item.data, reader);
+      known.set(key, voucher(writings));
+    }
+    return known.get(key);
   };
   return (seen: Finding, raw: Finding, html: Readable | undefined, text: string): boolean => {
     const written = text.slice(raw.start, raw.end);
     // Values are held as they were given, the template's own HTML as it was written.
-    const by = classOf(html ? html.text.slice(seen.start, seen.end) : written) ?? classOf(written);
+    const by = vouching(html ? [html.text.slice(seen.start, seen.end), written] : [written]);
     return by === 'public' ? MAY_BE_PUBLIC.includes(seen.entity) : by !== undefined;
   };
 }

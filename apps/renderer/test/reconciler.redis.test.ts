@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { AuditEvent } from '@carillon/audit';
 import { type ChannelItem, email } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { channelStage, createStageQueue, pack } from '@carillon/queue';
@@ -13,12 +14,13 @@ let redis: Redis;
 let deliveries: Deliveries;
 let reconciler: Awaited<ReturnType<typeof runReconciler>>;
 const vault = await memoryVault();
+const notes: AuditEvent[] = [];
 
 beforeAll(async () => {
   server = await startRedis();
   redis = await createRedis({ url: server.url }, { prefix: 'r:', temper: 'prompt' });
   deliveries = createDeliveries({ redis, retention: 3_600_000 });
-  reconciler = await runReconciler({ redis, deliveries, partitions: 1 });
+  reconciler = await runReconciler({ redis, deliveries, partitions: 1, audit: { note: (event) => notes.push(event) } });
 });
 afterAll(async () => {
   await reconciler?.close();
@@ -63,5 +65,9 @@ test('what no queue has a job for ends: failed if nothing was tried, unknown if 
   expect(await reconciler.reconcile(1)).toBe(1);
   expect(await deliveryOf(abandoned)).toMatchObject({ status: 'unknown', reason: 'OUTCOME_UNKNOWN' });
   expect(await reconciler.reconcile(1)).toBe(0);
+  expect(notes).toEqual([
+    expect.objectContaining({ action: 'delivery.settled', ids: [lost], about: { channel: 'email', status: 'failed' } }),
+    expect.objectContaining({ action: 'delivery.settled', ids: [abandoned], about: { channel: 'email', status: 'unknown' } }),
+  ]);
   expect(await deliveryOf(queued)).toMatchObject({ status: 'pending' });
 });

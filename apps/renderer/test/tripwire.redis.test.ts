@@ -7,7 +7,7 @@ import { channelStage, openQueueViews, runStage } from '@carillon/queue';
 import { PII_POLICY_DEFAULT, type PiiDetector, readPiiPolicy } from '@carillon/redaction';
 import { createRedis } from '@carillon/redis';
 import { type RendererOptions, runRenderer } from '@carillon/renderer';
-import { createTemplates } from '@carillon/templates';
+import { createTemplates, type PhiPolicy } from '@carillon/templates';
 import { startRedis, type TestRedis, waitFor } from '@carillon/testkit';
 import { memoryVault } from '@carillon/vault/testing';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
@@ -34,7 +34,7 @@ afterEach(async () => {
 afterAll(() => server?.stop());
 
 /** A renderer, and workers of all channels that only write down what reaches them. */
-async function start(options: Pick<RendererOptions, 'piiPolicy' | 'detector'> = {}) {
+async function start({ phiPolicy, ...options }: Pick<RendererOptions, 'piiPolicy' | 'detector'> & { phiPolicy?: PhiPolicy } = {}) {
   const redis = await createRedis({ url: server.url }, { prefix: `w${++world}:`, temper: 'patient' });
   ends.push(redis.close);
   const vault = await memoryVault();
@@ -42,14 +42,28 @@ async function start(options: Pick<RendererOptions, 'piiPolicy' | 'detector'> = 
   const directory = createDirectory({ redis, vault });
   const templates = await createTemplates(redis);
   ends.push(templates.close);
+  /** A process whose policy may be another one than where they were registered. */
+  const rendered = await createTemplates(redis, phiPolicy && { phiPolicy });
+  ends.push(rendered.close);
   const producer = createProducer({ redis, vault, templates, deliveries, partitions: 1 });
   ends.push(producer.close);
   const views = await openQueueViews(redis, 1);
   ends.push(views.close);
   const [notes, counts, errors] = [[] as AuditEvent[], [] as unknown[][], [] as CarillonError[]];
   const events = { piiDetected: (...count: unknown[]) => counts.push(count), error: (error: CarillonError) => errors.push(error) };
-  const audit = { note: (event: AuditEvent) => notes.push(event) };
-  const renderer = await runRenderer({ redis, vault, templates, deliveries, directory, partitions: 1, events, audit, ...options });
+  const settled: AuditEvent[] = [];
+  const audit = { note: (event: AuditEvent) => (event.action === 'delivery.settled' ? settled : notes).push(event) };
+  const renderer = await runRenderer({
+    redis,
+    vault,
+    templates: rendered,
+    deliveries,
+    directory,
+    partitions: 1,
+    events,
+    audit,
+    ...options,
+  });
   ends.push(() => renderer.close(1000));
   const sent: Record<string, Record<string, string>> = {};
   for (const channel of channelNames) {
@@ -63,7 +77,9 @@ async function start(options: Pick<RendererOptions, 'piiPolicy' | 'detector'> = 
   }
   return {
     directory,
+    views,
     notes,
+    settled,
     counts,
     errors,
     sent,
@@ -101,13 +117,18 @@ test('masks a card’s number on its way out, in every field, and leaves the inb
 });
 
 test('blocks where the policy says so: that delivery fails with the reason, and the others go', async () => {
-  const { send, sent, notes } = await start({ piiPolicy: readPiiPolicy('report,ssn:block') ?? PII_POLICY_DEFAULT });
-  const { of } = await send({ name: 'Ann, SSN 123-45-6789' }, { sms: { text: 'A message waits.' } });
+  const { send, sent, notes, settled } = await start({ piiPolicy: readPiiPolicy('report,ssn:block') ?? PII_POLICY_DEFAULT });
+  const { id, of } = await send({ name: 'Ann, SSN 123-45-6789' }, { sms: { text: 'A message waits.' } });
   expect(of('email')).toMatchObject({ status: 'failed', reason: 'PII_DETECTED' });
   expect(sent.email).toBeUndefined();
   expect(sent.sms).toEqual({ text: 'A message waits.' });
   expect(sent.in_app).toMatchObject({ title: 'For Ann, SSN 123-45-6789' });
   expect(notes).toMatchObject([{ about: { channel: 'email', entity: 'ssn', action: 'block' } }]);
+  const note = { actor: { type: 'system', name: 'renderer' }, action: 'delivery.settled', ids: [id] };
+  expect(settled).toEqual([
+    { ...note, about: { channel: 'email', status: 'failed' } },
+    { ...note, about: { channel: 'push', status: 'skipped' } },
+  ]);
 });
 
 test('reports only, where the policy says so', async () => {
@@ -129,6 +150,37 @@ test('lets through what the template’s author vouches for: its own words, and 
   );
   expect(sent.email).toEqual({ subject: 'For ann.lee@example.com', text: 'ann.lee@example.com, desk@clinic.example, +49 30 1234567' });
   expect(counts).toEqual([]);
+});
+
+test('a free text vouches for nothing, whatever a secret field holds that is not shown', async () => {
+  const { send, sent, counts, notes, directory } = await start();
+  await directory.addDevice('ann', { fcm: { token: 'token-1' } });
+  const fields = { ssn: { type: 'text', class: 'phi' }, card: { type: 'text', class: 'pii' }, note: { type: 'text' } } as const;
+  const about: Partial<Template> = {
+    fields,
+    title: 'T',
+    body: '{{note}}',
+    email: { text: '{{note}}' },
+    channels: ['in_app', 'email', 'push', 'sms'],
+  };
+  const { id } = await send({ ssn: '123-45-6789', card: '', note: 'SSN 123-45-6789 verified' }, about);
+  const masked = 'SSN [ssn] verified';
+  expect(sent.in_app?.body).toBe('SSN 123-45-6789 verified');
+  expect([sent.email?.text, sent.push?.body, sent.sms?.text]).toEqual([masked, masked, masked]);
+  expect(counts).toEqual([
+    ['email', 'ssn', 'mask', 1],
+    ['push', 'ssn', 'mask', 1],
+    ['sms', 'ssn', 'mask', 1],
+  ]);
+  expect(notes).toMatchObject(
+    ['email', 'push', 'sms'].map((channel) => ({ ids: [id], about: { channel, entity: 'ssn', action: 'mask' } })),
+  );
+
+  // What may go by mail is vouched for there only, and not where the secret one holds it too.
+  await send({ ssn: 'none', card: CARD, note: `Paid with ${CARD}` }, about);
+  expect([sent.email?.text, sent.sms?.text]).toEqual([`Paid with ${CARD}`, 'Paid with [card]']);
+  await send({ ssn: CARD.replaceAll(' ', ''), card: CARD, note: `Paid with ${CARD}` }, about);
+  expect([sent.email?.text, sent.sms?.text]).toEqual(['Paid with [card]', 'Paid with [card]']);
 });
 
 test('does not take a card’s number for anyone’s business, whatever its field was declared to be', async () => {
@@ -156,6 +208,25 @@ test('what is blocked on its only channel has failed, and is no dead letter', as
   expect(of('sms')).toMatchObject({ status: 'failed', reason: 'PII_DETECTED' });
   expect(record.status).toBe('failed');
   expect([sent.sms, errors]).toEqual([undefined, []]);
+});
+
+test('what cannot be rendered is a dead letter, whatever fails on another channel', async () => {
+  const { send, views, settled, directory } = await start({ phiPolicy: 'strict' });
+  await directory.addDevice('ann', { fcm: { token: 'token-1' } });
+  const about: Partial<Template> = {
+    fields: { name: { type: 'text' }, long: { type: 'text', class: 'public' } },
+    ...{ title: 'T', sms: { text: '{{name}}' }, push: { body: '{{long}}' } },
+  };
+  for (const channels of [
+    ['sms', 'push'],
+    ['push', 'sms'],
+  ]) {
+    const { id, record, of } = await send({ name: 'Ann', long: 'x'.repeat(5000) }, about, { channels });
+    expect(record.status).toBe('failed');
+    expect(of('sms')).toMatchObject({ status: 'failed', reason: 'RENDER_FAILED' });
+    expect((await views.failed({ limit: 10 })).data).toContainEqual(expect.objectContaining({ id, code: 'RENDER_FAILED' }));
+    expect(settled).toContainEqual(expect.objectContaining({ ids: [id], about: { channel: 'sms', status: 'failed' } }));
+  }
 });
 
 test('asks a detector from outside instead of the built-in one', async () => {

@@ -2,10 +2,10 @@ import { randomInt } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 
 /**
- * What a canary stands for: a field of a template by its class, what is known of a person, another part of a request, or the name of a field
- * that there is not.
+ * What a canary stands for: a field of a template by its class, what is known of a person, a part of a request that no template shows and no
+ * provider is to be given (`inner`), another part of it, or the name of a field that there is not.
  */
-export type CanaryClass = 'phi' | 'pii' | 'public' | 'person' | 'request' | 'unknown name';
+export type CanaryClass = 'phi' | 'pii' | 'public' | 'person' | 'inner' | 'request' | 'unknown name';
 
 /** A text that is nowhere but where a test put it. */
 interface Canary {

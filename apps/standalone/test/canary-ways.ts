@@ -21,6 +21,7 @@ export async function arrive(world: World) {
   expect((await world.ask(undefined, 'PUT', '/v1/users/ann/preferences', preferences)).status).toBe(200);
 
   const { client } = await signIn(world.sockets, 'ann');
+  const { client: other } = await signIn(world.sockets, 'zoe');
   const asked = request(world, 'ann');
   const id = await world.queue(asked);
   await settled(stores, id, 'in_app', 'delivered');
@@ -29,6 +30,13 @@ export async function arrive(world: World) {
   const { text: listed } = await world.ask(undefined, 'GET', '/v1/users/ann/notifications');
   await world.ask('status', 'GET', `/v1/notifications/${id}`);
   world.controls.push([/^status$/, id], [/^metrics$/, 'carillon_'], [/^output$/, 'PROVIDER_REFUSED'], [/^commands$/, id]);
+  world.controls.push([/^audit trail$/, id], [/^file audit/, id]);
+  // What she hears of her own comes behind all that she could have heard of ann's.
+  const greeting = { diagnosis: 'nothing', dose: 0, therapist: 'nobody', clinic: 'none' };
+  const her = await world.queue({ userId: 'zoe', templateId: 'visit', data: greeting, channels: ['in_app'] });
+  await other.next(({ event, data }) => event === 'new' && data.id === her);
+  world.evidence.add('socket of another user', JSON.stringify(other.frames));
+  world.controls.push([/^socket of another user$/, her]);
   const own = [
     asked.data.diagnosis,
     asked.data.dose.toLocaleString('en-US'),
@@ -54,9 +62,22 @@ const hasFailedOnce = ({ stores }: World, id: string, channel: string) =>
 
 /** Providers that refuse or are down, and quote in their answers what they were sent. */
 export async function meetFailures(world: World) {
+  await changeProviders(world);
   await beRefused(world);
   await missABrowser(world);
   await bePutOff(world);
+}
+
+/** A mail that goes by the other provider, and a push that goes to a browser. */
+async function changeProviders(world: World) {
+  const { stores, sendgrid, webPush, vapidPublicKey } = world;
+  const lea = stranger(world, 'lea');
+  sendgrid.script({ match: lea.to.email, next: { status: 503 } });
+  const mailed = await world.queue(lea.asked);
+  expect(await settled(stores, mailed, 'email', 'sent')).toMatchObject({ provider: 'smtp' });
+  const web = webPush.subscribe(vapidPublicKey);
+  expect((await world.ask('answers', 'POST', '/v1/users/kim/devices', { web })).status).toBe(200);
+  await settled(stores, await world.queue(request(world, 'kim')), 'push', 'sent');
 }
 
 /** What is given up at once; of it, a push is tried again. */

@@ -13,6 +13,7 @@ import {
   startSendGrid,
   startSmtp,
   startTwilio,
+  startWebPush,
 } from '@carillon/testkit';
 import { expect } from '@jest/globals';
 import { Canaries, type CanaryClass, Evidence } from './canaries.js';
@@ -34,14 +35,18 @@ export async function openWorld(later: (end: () => unknown) => void) {
   later(() => redis.stop());
   const heard = await overhear(redis);
   later(heard.close);
-  const hears = (place: string) => ({ heard: (body: string) => evidence.add(place, decodeURIComponent(body.replaceAll('+', ' '))) });
-  const sendgrid = await startSendGrid({ heard: (body) => evidence.add('SendGrid', body) });
+  const hears = (place: string, read = (body: string) => body) => ({
+    heard: (head: string, body: string) => evidence.add(place, `${head}\n\n${read(body)}`),
+  });
+  const sendgrid = await startSendGrid(hears('SendGrid'));
   later(() => sendgrid.close());
-  const fcm = await startFcm({ heard: (body) => evidence.add('FCM', body) });
+  const fcm = await startFcm(hears('FCM'));
   later(() => fcm.close());
-  const twilio = await startTwilio(hears('Twilio'));
+  const webPush = await startWebPush(hears('Web Push'));
+  later(() => webPush.close());
+  const twilio = await startTwilio(hears('Twilio', (form) => decodeURIComponent(form.replaceAll('+', ' '))));
   later(() => twilio.close());
-  const smtp = await startSmtp();
+  const smtp = await startSmtp({ heard: (text) => evidence.add('SMTP', text) });
   later(() => smtp.close());
   const site = createECDH('prime256v1');
   const vapidPublicKey = site.generateKeys().toString('base64url');
@@ -66,13 +71,13 @@ export async function openWorld(later: (end: () => unknown) => void) {
     TWILIO_AUTH_TOKEN: twilio.authToken,
     TWILIO_FROM: '+15005550006',
     NOTIFICATION_PUBLIC_URL: publicUrl,
-    NODE_OPTIONS: `--import=${redirectPreload({ ...fcm.redirects, ...twilio.redirects })}`,
+    NODE_OPTIONS: `--import=${redirectPreload({ ...fcm.redirects, ...webPush.redirects, ...twilio.redirects })}`,
   };
   const processes: SpawnedProcess[] = [];
   /** What must have been seen in a place, by place: the proof that it was looked at. */
   const controls: [place: RegExp, text: string][] = [];
   const world = {
-    ...{ canaries, evidence, redis, sendgrid, smtp, fcm, twilio, stores, controls, http: '', sockets: '' },
+    ...{ canaries, evidence, redis, sendgrid, smtp, fcm, webPush, vapidPublicKey, twilio, stores, controls, http: '', sockets: '' },
     /** All roles in one process, or the API alone. */
     async start(more: Record<string, string> = {}) {
       const started = await startStandalone(place, { ...settings, ...more });
@@ -174,19 +179,19 @@ export function request({ canaries }: World, who: string, more: object = {}) {
     dose: Number(canaries.digits(`data.dose (${who})`, 'phi', grouped)),
     therapist: text('data.therapist', 'pii'),
     clinic: text('data.clinic', 'public'),
-    [text('a name in data')]: text('a value in data'),
-    nested: [{ [text('a nested name in data')]: text('a nested value in data') }],
+    [text('a name in data', 'inner')]: text('a value in data', 'inner'),
+    nested: [{ [text('a nested name in data', 'inner')]: text('a nested value in data', 'inner') }],
   };
   return {
     userId: who,
     templateId: 'visit',
     data,
-    category: text('category'),
-    threadId: text('threadId'),
-    tags: [text('tags')],
+    category: text('category', 'inner'),
+    threadId: text('threadId', 'inner'),
+    tags: [text('tags', 'inner')],
     url: `https://clinic.example/${text('url')}?q=${text('query of url')}`,
-    cancellationKey: text('cancellationKey'),
-    idempotencyKey: text('idempotencyKey'),
+    cancellationKey: text('cancellationKey', 'inner'),
+    idempotencyKey: text('idempotencyKey', 'inner'),
     ...more,
   };
 }

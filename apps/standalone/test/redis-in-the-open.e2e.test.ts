@@ -99,6 +99,10 @@ describe('on a Redis with TLS and a user per role', () => {
     ['gateway', 'HGETALL', 'notification:person:{anna}'],
     ['gateway', 'DEL', 'notification:revoked:{anna}'],
     ['channel', 'SET', 'notification:revoked:{anna}', '0'],
+    ...['producer', 'renderer', 'channel', 'gateway'].flatMap((role): [string, string, ...string[]][] => [
+      [role, 'SCAN', '0'],
+      [role, 'RANDOMKEY'],
+    ]),
     ['api', 'GET', 'another-installation:x'],
   ])('%s may not %s %s', async (role, command, ...args) => {
     expect(await answerTo(role, command, ...args)).toMatch(/^NOPERM/);

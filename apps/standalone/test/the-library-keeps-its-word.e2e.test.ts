@@ -1,15 +1,28 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
-import { freePort, startRedis, TestClient, type TestRedis, waitFor } from '@carillon/testkit';
+import { createAuditReader } from '@carillon/audit';
+import { createPreviews } from '@carillon/channel';
+import { createRedis } from '@carillon/redis';
+import { freePort, redisValues, startRedis, TestClient, type TestRedis, waitFor } from '@carillon/testkit';
+import { createKeyRing } from '@carillon/vault';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { z } from 'zod';
 import {
   CarillonError,
+  fieldsOf,
+  type KeyProvider,
   type LentServer,
   NotificationChannel,
   NotificationPriority,
   type NotificationRequest,
   NotificationService,
+  type NotificationServiceOptions,
+  type PiiDetector,
+  phi,
+  pii,
+  publicly,
   WebSocketServer,
 } from '../src/index.js';
 import { count } from './counts.js';
@@ -397,4 +410,73 @@ test('a caller may use its object again at once, also before the service is open
   await fresh.processQueue();
   for (const name of ['ann1', 'bob1', 'eve1'])
     expect((await fresh.getNotifications(name)).map(({ data: { name } }) => name)).toEqual([name]);
+});
+
+test('a key provider of one’s own wraps the keys in the place of `encryptionKeys`, and nothing opens without it', async () => {
+  const place = { redisUrl: redis.url, prefix: newPrefix() };
+  const newRing = () => `k:${randomBytes(32).toString('base64')}`;
+  const ring = createKeyRing(newRing());
+  const keyProvider: KeyProvider = {
+    current: 'elsewhere',
+    wrap: async (key, context) => `elsewhere/${await ring.wrap(key, context)}`,
+    unwrap: (wrapped, context) => ring.unwrap(wrapped.replace('elsewhere/', ''), context),
+    wrappedBy: () => 'elsewhere',
+  };
+  const open = (options: NotificationServiceOptions) => {
+    const service = createService(place, { encryptionKeys: newRing(), ...options });
+    later(() => service.close());
+    return service;
+  };
+  const service = open({ keyProvider });
+  await service.registerTemplate(hello);
+  await service.queueNotification(greet('ann', 'x'));
+  await service.processQueue();
+  expect(await open({ keyProvider }).getNotifications('ann')).toMatchObject([{ title: 'Hello x' }]);
+
+  const own = await createRedis({ url: redis.url }, { prefix: place.prefix, temper: 'prompt' });
+  later(() => own.close());
+  const stored = [...(await redisValues(own))].filter(([key]) => key.startsWith(`${place.prefix}keys:`));
+  expect(stored.length).toBeGreaterThanOrEqual(2);
+  for (const [, value] of stored) expect(value).toContain('elsewhere/');
+  await expect(open({}).getNotifications('ann')).rejects.toBeInstanceOf(CarillonError);
+});
+
+test('a detector of one’s own looks through what leaves the house, and not what stays in the inbox', async () => {
+  const place = { redisUrl: redis.url, prefix: newPrefix() };
+  const detector: PiiDetector = {
+    detect: (text) => [...text.matchAll(/Zanzibar/g)].map(({ index }) => ({ entity: 'record', start: index, end: index + 8 })),
+  };
+  const service = createService(place, { detector });
+  later(() => service.close());
+  await service.registerTemplate({ ...hello, channels: ['in_app', 'email'] });
+  await service.queueNotification({ ...greet('ann', 'Zanzibar, 4111 1111 1111 1111'), to: { email: 'ann@example.com' } });
+  await service.processQueue();
+  const stores = await openStores(place);
+  later(() => stores.close());
+  const [mail] = await createPreviews(stores).list(1);
+  expect(mail?.content).toMatchObject({ subject: 'Hello [record], 4111 1111 1111 1111' });
+  expect(await service.getNotifications('ann')).toMatchObject([{ title: 'Hello Zanzibar, 4111 1111 1111 1111' }]);
+});
+
+test('whoever reads an inbox by the library is in the audit trail with what they were shown', async () => {
+  const { service, place } = await start();
+  const ids: string[] = [];
+  for (const name of ['one', 'two']) ids.push(await service.queueNotification(greet('ann', name)));
+  await service.processQueue();
+  await service.getNotifications('ann');
+  await service.getNotifications('nobody');
+  await service.close();
+  const own = await createRedis({ url: redis.url }, { prefix: place.prefix, temper: 'prompt' });
+  later(() => own.close());
+  const { data } = await createAuditReader(own).read({ action: 'inbox.viewed', limit: 10 });
+  expect(data).toMatchObject([{ actor: { type: 'system', name: 'library' }, users: ['ann', 'nobody'] }]);
+  expect(data[0]?.ids?.toSorted()).toEqual(ids.toSorted());
+});
+
+test('classes are given to the fields of a zod schema', async () => {
+  const { service } = await start();
+  const fields = fieldsOf(z.object({ name: phi(z.string()), who: pii(z.string()), page: publicly(z.url()) }));
+  const template = { ...hello, id: 'classed', fields };
+  await expect(service.registerTemplate({ ...template, channels: ['email'] })).rejects.toEqual(failure('TEMPLATE_INVALID', 'fields.name'));
+  expect(await service.registerTemplate(template)).toMatchObject({ id: 'classed', changed: true });
 });

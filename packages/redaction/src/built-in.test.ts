@@ -63,6 +63,23 @@ test('finds each of several, in order, and none within another', () => {
   expect(mask(text, detector.detect(text))).toBe('[email], DOB [birth], MRN [record], [phone], [url]');
 });
 
+test.each([
+  ['+12125552671', '+12125552672'],
+  ['+49 30 1234567', '+49 30 7654321'],
+  ['212-555-2671', '(212) 555-2672'],
+  ['(212) 555-2671', '212.555.2672'],
+  ['612 345 678', '612 345 679'],
+  ['01 42 68 53 00', '06.12.34.56.78'],
+  ['030 1234567', '0171/7654321'],
+  ['+49 30 1234567', '030 7654321'],
+  ['+1 212 555 2671', '212-555-2672'],
+  ['0033 1 42 68 53 00', '+1 212 555 2672'],
+])('finds %s and %s behind each other', (first, second) => {
+  for (const between of [' ', ', ', ',', '/', ' / ', '\n', ' - ', ...(/^[+(]/.test(second) ? [''] : [])]) {
+    expect([between, ...found(`at ${first}${between}${second}.`)]).toEqual([between, ['phone', first], ['phone', second]]);
+  }
+});
+
 test('a text without findings stays as it is', () => {
   expect(mask('Room 412', detector.detect('Room 412'))).toBe('Room 412');
   expect(detector.detect('')).toEqual([]);
@@ -107,4 +124,19 @@ test.each([
   milliseconds(unit, MIB / 64);
   const quarter = milliseconds(unit, MIB / 4);
   expect(milliseconds(unit, MIB)).toBeLessThan(GROWTH_MAX * quarter + PAUSE);
+});
+
+/** The longest text a template may render. Each took more than half a second when every candidate was looked up. */
+test.each(['+1 2 3 4 5 6 7 8 ', '001 2 3 4 5 6 7 8 ', 'tel 1234567890 ', '111 111 1111, ', 'DE89 3704 0044 0532 0130 01 '])(
+  'is soon done with 128 KiB of “%s”',
+  (unit) => {
+    expect(Math.min(...[1, 2, 3].map(() => milliseconds(unit, MIB / 8)))).toBeLessThan(200);
+  },
+);
+
+test('among hundreds of numbers that are none it still finds one with a form of its own', () => {
+  for (const phone of ['+1 212 555 2671', '212-555-2671', '612 345 678']) {
+    const text = `${'tel 1234567890, 111 111 1111, +1 2 3 4 5 6 7 8, 999 99 99 99. '.repeat(300)}; then ${phone}.`;
+    expect(found(text).at(-1)).toEqual(['phone', phone]);
+  }
 });

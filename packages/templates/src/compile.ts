@@ -14,9 +14,10 @@ import { createFields } from './fields.js';
 import { createFirewall, type Firewall, type Leak, type PhiPolicy } from './firewall.js';
 import { canonical, fallbacks } from './formats.js';
 import type { Pinned } from './pin.js';
-import { LINE_BREAKING, parseSource, type Source, saysItself } from './source.js';
+import { LINE_BREAKING, ownWords, parseSource, type Source } from './source.js';
 import type { CompiledTemplate, Reader, Rendered } from './templates.js';
 import { invalid } from './tokens.js';
+import { createVoucher } from './vouching.js';
 import { channelTexts, partOf, type Wording } from './wording.js';
 import { type Meaning, write } from './writer.js';
 
@@ -67,7 +68,8 @@ export function compile(definition: Template, pinned?: Pinned, policy: PhiPolicy
   const fields = createFields(definition);
   for (const source of sources) fields?.admit(source);
   const meaningOf = (data: Record<string, Json>, about: Reader) => fields?.meaning(data, about);
-  const planOf = planner(definition, standard, variants, createFirewall(definition, policy));
+  const firewall = createFirewall(definition, policy);
+  const planOf = planner(definition, standard, variants, firewall);
   return {
     definition,
     pinned,
@@ -88,9 +90,9 @@ export function compile(definition: Template, pinned?: Pinned, policy: PhiPolicy
         throw cause instanceof CarillonError ? cause : new CarillonError('RENDER_FAILED', { cause });
       }
     },
-    vouchesFor(found, data, about = {}) {
-      if (sources.some((source) => saysItself(source, found))) return 'text';
-      return fields?.classOf(found, data, about);
+    voucher(channel, data, about = {}) {
+      const held = (fields?.forms(data, about) ?? []).map(({ name, forms }) => ({ class: firewall.classOf(name), forms }));
+      return createVoucher(channel, sources.map(ownWords), held);
     },
   };
 }

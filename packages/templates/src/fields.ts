@@ -1,4 +1,4 @@
-import { CarillonError, type DataClass, highestOf, type Json, type Template, type TemplateField } from '@carillon/contracts';
+import { CarillonError, type Json, type Template, type TemplateField } from '@carillon/contracts';
 import { type Face, format } from './formats.js';
 import { LINE_BREAKING, type Source } from './source.js';
 import type { Reader } from './templates.js';
@@ -26,8 +26,8 @@ export interface Fields {
   measure(source: Source, data: Record<string, Json>): number;
   /** What the tags mean for this data and recipient. */
   meaning(data: Record<string, Json>, about: Reader): Meaning;
-  /** The highest class of the fields that show a text for this recipient, or whose value holds it; undefined if none that has a class does. */
-  classOf(found: string, data: Record<string, Json>, about: Reader): DataClass | undefined;
+  /** What each tag holds, by the name of its field: the value as it was given, as this recipient is shown it, and as that is written in HTML. */
+  forms(data: Record<string, Json>, about: Reader): { readonly name: string; readonly forms: readonly string[] }[];
 }
 
 /** The fields a template declares; undefined if it declares none. */
@@ -48,10 +48,7 @@ export function createFields({ fields }: Template): Fields | undefined {
       condition: (tag) => isGiven(tags.get(tag) as Tag, data),
       show: (tag) => showTag(tags.get(tag) as Tag, data, about),
     }),
-    classOf(found, data, about) {
-      const holding = [...tags.values()].filter((tag) => formsOf(tag, data, about).some((form) => form.includes(found)));
-      return highestOf(holding.map(({ name }) => fields[name]?.class));
-    },
+    forms: (data, about) => [...tags.values()].map((tag) => ({ name: tag.name, forms: formsOf(tag, data, about) })),
   };
 }
 

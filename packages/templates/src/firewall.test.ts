@@ -174,7 +174,9 @@ describe('who answers for a text', () => {
     other: 'other@clinic.example',
     name: null,
   };
-  const { vouchesFor } = compile(definition);
+  const compiled = compile(definition);
+  const vouchesFor = (found: string, about = {}, channel: ChannelName = 'in_app') =>
+    compiled.voucher(channelDefinition(channel), data, about)([found]);
 
   test.each([
     ['+1 555 0100', 'text'],
@@ -193,18 +195,56 @@ describe('who answers for a text', () => {
     ['nowhere', undefined],
     ['or write. name', undefined],
   ])('%s: %s', (found, expected) => {
-    expect(vouchesFor(found, data)).toBe(expected);
+    expect(vouchesFor(found)).toBe(expected);
   });
 
   test('as this reader sees it', () => {
     const about = { locale: 'de-AT', timeZone: 'Europe/Vienna' };
-    expect(vouchesFor('1. März 1980', data, about)).toBe('phi');
-    expect(vouchesFor('1. März 1980', data)).toBeUndefined();
-    expect(vouchesFor('4.111.111', data, { locale: 'de' })).toBe('pii');
+    expect(vouchesFor('1. März 1980', about)).toBe('phi');
+    expect(vouchesFor('1. März 1980')).toBeUndefined();
+    expect(vouchesFor('4.111.111', { locale: 'de' })).toBe('pii');
   });
 
   test('nobody for data of a template without fields', () => {
     const { fields: _fields, ...untyped } = make({ body: '{{a}}' });
-    expect(compile(untyped).vouchesFor('x@y.example', { a: 'x@y.example' })).toBeUndefined();
+    expect(compile(untyped).voucher(channelDefinition('email'), { a: 'x@y.example' })(['x@y.example'])).toBeUndefined();
+  });
+
+  test.each<[ChannelName, string, string | undefined]>([
+    ['email', '+1 555 0100', 'text'],
+    ['email', 'https://clinic.example/?a=b', 'public'],
+    ['email', '4111111', 'pii'],
+    ['push', '4111111', undefined],
+    ['push', 'https://clinic.example/?a=b', 'public'],
+    ['email', '1980-03-01', undefined],
+  ])('by %s only a class that may go there: %s', (channel, found, expected) => {
+    expect(vouchesFor(found, {}, channel)).toBe(expected);
+  });
+
+  test('nobody, whoever else does, where a field holds it that must not go there, in whatever form', () => {
+    expect(vouchesFor('+1 555 0199')).toBe('phi');
+    expect(vouchesFor('+1 555 0199', {}, 'email')).toBeUndefined();
+    const secret = { ...data, record: '155-50-100' };
+    const found = (...writings: string[]) => compiled.voucher(channelDefinition('email'), secret)(writings);
+    expect(found('+1 555 0100')).toBeUndefined();
+    expect(found('(1)5550100', '+1 555 01&#x30;0')).toBeUndefined();
+  });
+
+  test('fields without a class count as phi where the policy says so', () => {
+    const strict = compile(definition, undefined, 'strict');
+    const both = { ...data, phone: 'unclassed@clinic.example' };
+    const found = ['unclassed@clinic.example'];
+    expect(compiled.voucher(channelDefinition('email'), both)(found)).toBe('pii');
+    expect(strict.voucher(channelDefinition('email'), both)(found)).toBeUndefined();
+  });
+
+  test('something short only as words of their own', () => {
+    const phone = (value: string) => compiled.voucher(channelDefinition('email'), { ...data, phone: value })(['12345']);
+    expect(phone('12345')).toBe('pii');
+    expect(phone('no. 12345.')).toBe('pii');
+    expect(phone('212345')).toBeUndefined();
+    expect(phone('123456, a12345')).toBeUndefined();
+    expect(vouchesFor('0100')).toBe('text');
+    expect(vouchesFor('010')).toBeUndefined();
   });
 });

@@ -24,6 +24,8 @@ export interface Firewall {
   leak(channel: ChannelDefinition, parts: readonly Part[]): Leak | undefined;
   /** Whether what a request brings that is no declared field, such as its link, may leave by a channel. */
   admitsUnclassed(channel: ChannelDefinition): boolean;
+  /** The class a field was declared with, or counts as having; undefined if it may go anywhere because it has none. */
+  classOf(name: string): DataClass | undefined;
 }
 
 /** The firewall of a template. A field is known by its name's first step: `{{startsAt.date}}` shows `startsAt`. */
@@ -39,6 +41,7 @@ export function createFirewall({ fields = {} }: Template, policy: PhiPolicy): Fi
       return undefined;
     },
     admitsUnclassed: (channel) => mayCarry(channel, unclassed),
+    classOf: (name) => declared(name) ?? (policy === 'strict' ? unclassed : undefined),
   };
 }
 

@@ -39,9 +39,9 @@ function withoutTags(tokens: Token[]): string {
   return tokens.map(([type, text]) => (type === 'text' ? text : '')).join('');
 }
 
-/** Whether a text holds something by itself, whatever the data. */
-export function saysItself({ hasTags, text, tokens }: Source, found: string): boolean {
-  return (hasTags ? fixedParts(tokens) : text).normalize('NFC').includes(found);
+/** What a text says by itself, whatever the data. */
+export function ownWords({ hasTags, text, tokens }: Source): string {
+  return (hasTags ? fixedParts(tokens) : text).normalize('NFC');
 }
 
 /** What a text says itself, with a character no message has in the place of values. */

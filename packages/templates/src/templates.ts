@@ -42,14 +42,20 @@ export interface CompiledTemplate {
    * @throws RENDER_FAILED, CONTENT_TOO_LARGE where the content has more bytes than the channel carries
    */
   render(definition: ChannelDefinition, data: Record<string, Json>, about?: Reader): Rendered;
-  /**
-   * Who answers for a text that was found in what was rendered: `text` if the template's own words hold it (of any channel, in any language),
-   * else the class of the declared field whose value holds it or, for this reader, shows it (the highest of several). Undefined if nobody does:
-   * no field, or none with a class. What is put together from words and values is held by neither. Goes through all of the template: not for
-   * every message.
-   */
-  vouchesFor(found: string, data: Record<string, Json>, about?: Reader): 'text' | DataClass | undefined;
+  /** Who answers for what is found in what a channel is to show. Goes through all of the template and the data: not for every message. */
+  voucher(definition: ChannelDefinition, data: Record<string, Json>, about?: Reader): Voucher;
 }
+
+/**
+ * Tells who answers for a text that was found: `text` if the template's own words hold it (of any channel, in any language), else the class of
+ * the declared field whose value holds it or, for this reader, shows it (the highest of several). Undefined if nobody does: no field, or none with a
+ * class. Undefined also, whoever else holds it, if a field holds it, written in whatever way, whose class the channel may not carry: a free text may
+ * repeat what is secret. A text of under 7 letters and digits is held only as words of their own. What is put together from words and values
+ * is held by neither.
+ *
+ * @param found all writings of the one text: as it is read, and as it stands in HTML
+ */
+export type Voucher = (found: readonly string[]) => 'text' | DataClass | undefined;
 
 /** A registered template. */
 export interface TemplateEntry {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makeCertificate } from './certificate.js';
 import { type FcmFault, type FcmMessage, faultyField, fcmFault, isTooBig, shownTag } from './fcm-message.js';
 import { type Connection, serveFcm } from './fcm-wire.js';
+import { type Heard, headOf } from './heard.js';
 import type { RedirectTable } from './redirect.js';
 
 /** The host messages go to, and the one access tokens come from. */
@@ -72,10 +73,10 @@ type Request = Http2ServerRequest;
 type Response = Http2ServerResponse;
 
 /**
- * Starts a stand-in for fcm.googleapis.com and oauth2.googleapis.com. `latency`: ms before each answer to a message; `heard` is told of the
- * body of each message, whatever becomes of it.
+ * Starts a stand-in for fcm.googleapis.com and oauth2.googleapis.com. `latency`: ms before each answer to a message; `heard` is told of each
+ * message.
  */
-export async function startFcm(options: { latency?: number; heard?: (body: string) => void } = {}): Promise<FcmStandIn> {
+export async function startFcm(options: { latency?: number; heard?: Heard } = {}): Promise<FcmStandIn> {
   const certificate = makeCertificate([SEND_HOST, TOKEN_HOST]);
   const account = makeServiceAccount();
   const endpoint = tokenEndpoint(account);
@@ -90,7 +91,7 @@ export async function startFcm(options: { latency?: number; heard?: (body: strin
     calls++;
     if (request.httpVersionMajor === 2) sessions.add(connection.id);
     const body = await bodyOf(request);
-    options.heard?.(body);
+    options.heard?.(headOf(request), body);
     const step = steps.shift() ?? 'accept';
     await sleep(options.latency ?? 0);
     if (typeof step === 'object') return scripted(response, step);

@@ -2,6 +2,7 @@
 export { freePort } from '@carillon/embedded';
 export { type FcmSent, type FcmStandIn, type FcmStep, startFcm } from './fcm.js';
 export type { FcmFault, FcmMessage } from './fcm-message.js';
+export type { Heard } from './heard.js';
 export { type SpawnedProcess, type SpawnOptions, spawnProcess } from './process.js';
 export { type Redirect, type RedirectTable, redirectHosts, redirectPreload } from './redirect.js';
 export { redisPlaces, startCluster, startRedis, type TestCluster, type TestRedis } from './redis.js';

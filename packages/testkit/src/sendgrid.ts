@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Certificate, makeCertificate } from './certificate.js';
+import { type Heard, headOf } from './heard.js';
 import type { RedirectTable } from './redirect.js';
 import { createSendGridEvents, type SendGridEvents } from './sendgrid-events.js';
 import { readMailSend, type SendGridFault, type SendGridMail } from './sendgrid-mail.js';
@@ -50,8 +51,7 @@ export interface SendGridOptions {
   readonly port?: number;
   /** ms each answer takes; a mail is accepted after half of it. */
   readonly latency?: number;
-  /** Told of the body of each call, whatever becomes of it. */
-  readonly heard?: (body: string) => void;
+  readonly heard?: Heard;
   /** Speaks HTTPS, with a certificate for SendGrid's own host that only `redirects` vouches for. */
   readonly tls?: boolean;
 }
@@ -108,7 +108,7 @@ class StandIn implements SendGridStandIn {
   otherwise: SendGridStep = 'accept';
   readonly #certificate: Certificate | undefined;
   readonly #server: Server;
-  readonly #heard: ((body: string) => void) | undefined;
+  readonly #heard: Heard | undefined;
   readonly #steps: SendGridStep[] = [];
   readonly #rules = new Map<string, SendGridStep>();
 
@@ -170,7 +170,7 @@ class StandIn implements SendGridStandIn {
     const call: SendGridCall = { at: Date.now(), authorised };
     this.calls.push(call);
     const body = await readBody(request);
-    this.#heard?.(body?.toString() ?? '');
+    this.#heard?.(headOf(request), body?.toString() ?? '');
     const exchange: Exchange = { call, response, body: body ?? Buffer.alloc(0) };
     if (request.method !== 'POST' || request.url !== '/v3/mail/send') return answer(exchange, 404, [fault('not found')]);
     if (!body) return answer(exchange, 413, [fault('The JSON payload you have included in your request is too large.')]);

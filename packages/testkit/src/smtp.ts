@@ -47,6 +47,8 @@ export interface SmtpOptions {
   readonly auth?: { readonly user: string; readonly pass: string };
   /** A free one if absent. */
   readonly port?: number;
+  /** Told of each recipient, and of each mail as it came and as it is read, whatever becomes of it. */
+  readonly heard?: (text: string) => void;
   /** ms a mail takes between its last byte and the answer. */
   readonly latency?: number;
   /** Offers STARTTLS, with a certificate nobody vouches for. */
@@ -106,7 +108,10 @@ class StandIn implements SmtpStandIn {
       },
       onConnect: (session, done) => this.#connect(session, done),
       onMailFrom: (_address, session, done) => this.#mail(session, done),
-      onRcptTo: (_address, session, done) => this.#stage('rcpt', session, done),
+      onRcptTo: ({ address }, session, done) => {
+        options.heard?.(address);
+        this.#stage('rcpt', session, done);
+      },
       onData: (stream, session, done) => void this.#data(stream, session, done),
     });
     // A client that goes away is no fault of the server.
@@ -188,9 +193,11 @@ class StandIn implements SmtpStandIn {
         if (typeof step === 'object' && 'drop' in step) return this.#drop(session);
         chunks.push(chunk);
       }
-      if (stageOf(step) === 'data') return this.#perform(step, session, done);
       const raw = Buffer.concat(chunks);
-      for (const { address } of session.envelope.rcptTo) this.accepted.push(await parseMail(raw, address));
+      const mails = await Promise.all(session.envelope.rcptTo.map(({ address }) => parseMail(raw, address)));
+      for (const mail of mails) this.#options.heard?.(`${raw.toString()}\n${JSON.stringify({ ...mail, raw: undefined })}`);
+      if (stageOf(step) === 'data') return this.#perform(step, session, done);
+      this.accepted.push(...mails);
       await pause(this.#options.latency ?? 0);
       if (step === 'drop after data') this.#drop(session);
       else done();

@@ -4,6 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeCertificate } from './certificate.js';
+import { type Heard, headOf } from './heard.js';
 import type { RedirectTable } from './redirect.js';
 
 /** The host that Twilio's SDK calls. */
@@ -64,8 +65,8 @@ export interface TwilioStandIn {
   close(): Promise<void>;
 }
 
-/** Starts a stand-in for api.twilio.com. `latency`: ms before each answer; `heard` is told of the body of each call, whatever becomes of it. */
-export async function startTwilio(options: { latency?: number; heard?: (body: string) => void } = {}): Promise<TwilioStandIn> {
+/** Starts a stand-in for api.twilio.com. `latency`: ms before each answer; `heard` is told of each call. */
+export async function startTwilio(options: { latency?: number; heard?: Heard } = {}): Promise<TwilioStandIn> {
   const accountSid = `AC${randomBytes(16).toString('hex')}`;
   const authToken = randomBytes(16).toString('hex');
   const accepted: TwilioMessage[] = [];
@@ -82,7 +83,7 @@ export async function startTwilio(options: { latency?: number; heard?: (body: st
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     calls++;
     const body = await bodyOf(request);
-    options.heard?.(body);
+    options.heard?.(headOf(request), body);
     const form = new URLSearchParams(body);
     const step = steps.shift() ?? 'accept';
     await sleep(options.latency ?? 0);

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeCertificate } from './certificate.js';
+import { type Heard, headOf } from './heard.js';
 import type { RedirectTable } from './redirect.js';
 
 /** Host of the endpoints; nobody's. */
@@ -72,8 +73,8 @@ interface Browser {
   gone?: number;
 }
 
-/** Starts a push service that decrypts. `latency`: ms before each answer. */
-export async function startWebPush(options: { latency?: number } = {}): Promise<WebPushStandIn> {
+/** Starts a push service that decrypts. `latency`: ms before each answer; `heard` is told of each message to a browser it knows, decrypted. */
+export async function startWebPush(options: { latency?: number; heard?: Heard } = {}): Promise<WebPushStandIn> {
   const certificate = makeCertificate([HOST]);
   const browsers = createBrowsers();
   const steps: WebPushStep[] = [];
@@ -83,6 +84,7 @@ export async function startWebPush(options: { latency?: number } = {}): Promise<
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     calls++;
     const body = await bodyOf(request);
+    options.heard?.(headOf(request), browsers.read(request, body));
     const step = steps.shift() ?? 'accept';
     await sleep(options.latency ?? 0);
     if (step === 'hang') return;
@@ -133,6 +135,11 @@ function createBrowsers() {
       }
     },
     shown: (endpoint: string) => browsers.get(endpoint)?.screen ?? new Map<string, WebPushSent['payload']>(),
+    /** What a message says to its browser; nothing if there is no such browser. Throws if it cannot be decrypted. */
+    read(request: IncomingMessage, body: Buffer): string {
+      const browser = browsers.get(`https://${HOST}${request.url}`);
+      return browser ? JSON.stringify(decrypt(body, browser)) : '';
+    },
     /** Takes a message, or answers the status it is refused with. Throws if it cannot be decrypted. */
     take(request: IncomingMessage, body: Buffer): number | undefined {
       const endpoint = `https://${HOST}${request.url}`;
