@@ -7,7 +7,7 @@ import { changeFrame, countFrame, encode, errorFrame, pageFrame, readFrame } fro
 import { type GatewayContext, Link } from './link.js';
 import { PAGE_DEFAULT, RETRY_AFTER_MS } from './parts.js';
 import { answer } from './requests.js';
-import { idsOfChanges, idsOfPage, noteDone, noteRefused } from './trail.js';
+import { idsOfChanges, idsOfPage, noteDone, noteOpened, noteRefused } from './trail.js';
 
 type RequestId = string | number | undefined;
 type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -192,22 +192,33 @@ export class Connection {
     else this.#turnAway(error, requestId);
   }
 
-  /** Something of ours is away: the client may come back. */
+  /** The client cannot be served now, and may come back. */
   #turnAway(thrown: unknown, requestId: RequestId): void {
     this.#fault(thrown, requestId);
-    this.#link.close('POSITION_LOST', RETRY_AFTER_MS);
+    this.#link.close('POSITION_LOST', toCarillonError(thrown).retryAfter ?? RETRY_AFTER_MS);
   }
 
   async #begin(session: Session, frame: Frame<'authenticate'>): Promise<void> {
     try {
       await this.#startLog(session, frame);
     } catch (thrown) {
-      const error = toCarillonError(thrown);
-      // All tokens of somebody who is being erased are revoked.
-      if (error.code === 'ERASURE_UNDER_WAY') return this.#refuse(error, 'REVOKED', frame.requestId);
-      return this.#turnAway(error, frame.requestId);
+      const error = await this.#whyNot(thrown, session);
+      if (!this.#link.isClosing) this.#turnAway(error, frame.requestId);
+      return;
     }
     if (!this.#link.isClosing) this.#link.startHeartbeat();
+  }
+
+  /** Why a session cannot begin. A revocation is told along with the log, which nobody gets while their person is erased: it is asked for here. */
+  async #whyNot(thrown: unknown, { userId }: Session): Promise<unknown> {
+    if (toCarillonError(thrown).code !== 'ERASURE_UNDER_WAY') return thrown;
+    try {
+      const [since = 0] = await this.#context.parts.revocations.since([userId]);
+      this.#hearRevoked(since);
+      return thrown;
+    } catch (error) {
+      return error;
+    }
   }
 
   /** Subscribes, then tells what was missed, then goes live: the only order without a gap. */
@@ -247,8 +258,10 @@ export class Connection {
   }
 
   #sendAuthenticated(userId: string, head: Head, recovered: boolean, requestId: RequestId): void {
+    if (this.#link.isClosing) return;
     const { unreadCount, epoch, offset } = head;
     this.#isGreeted = true;
+    noteOpened(this.#context.parts.audit, userId);
     this.#send({ type: 'authenticated', data: { userId, unreadCount, epoch, offset, recovered } }, requestId);
     this.#send(countFrame(head));
   }

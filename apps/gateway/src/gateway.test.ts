@@ -283,7 +283,44 @@ describe('a revoked token', () => {
   });
 });
 
+describe('a client whose person is being erased', () => {
+  /** An inbox that refuses as it does during an erasure. */
+  function erasing() {
+    const inbox = memoryInbox();
+    inbox.follow = () => Promise.reject(new CarillonError('ERASURE_UNDER_WAY', { retryAfter: 40_000 }));
+    return inbox;
+  }
+
+  test('may come back with a token that counts, when the erasure is done', async () => {
+    const { connect, audited } = await start({ inbox: erasing() });
+    const client = await connect();
+    expect(await client.authenticate(await tokenFor('anna'))).toMatchObject({ type: 'error', code: 'ERASURE_UNDER_WAY' });
+    const { code, reason } = await client.closed;
+    expect(code).toBe(3010);
+    expect(JSON.parse(reason)).toMatchObject({ retryAfter: 40_000 });
+    expect(audited).toEqual([]);
+  });
+
+  test('stays away with a token that was revoked', async () => {
+    const revocations = { since: async (userIds: readonly string[]) => userIds.map(() => Date.now() + 1000) };
+    const { connect, audited } = await start({ inbox: erasing(), parts: { revocations } });
+    const client = await connect();
+    expect(await client.authenticate(await tokenFor('anna'))).toMatchObject({ type: 'error', code: 'TOKEN_REVOKED' });
+    expect((await client.closed).code).toBe(3507);
+    expect(audited).toMatchObject([{ action: 'access.refused', outcome: 'TOKEN_REVOKED', users: ['anna'] }]);
+  });
+
+  test('may come back when nobody can tell whether the token was revoked', async () => {
+    const since = () => Promise.reject(new CarillonError('REDIS_UNAVAILABLE'));
+    const { connect } = await start({ inbox: erasing(), parts: { revocations: { since } } });
+    const client = await connect();
+    expect(await client.authenticate(await tokenFor('anna'))).toMatchObject({ code: 'REDIS_UNAVAILABLE' });
+    expect((await client.closed).code).toBe(3010);
+  });
+});
+
 describe('the audit trail', () => {
+  const opened = { action: 'session.opened', actor: { type: 'user', name: 'anna' } };
   const byAnna = { actor: { type: 'user', name: 'anna' }, users: ['anna'] };
 
   test('hears who read and changed what', async () => {
@@ -297,7 +334,7 @@ describe('the audit trail', () => {
     await client.request({ type: 'markAsRead', notificationId: 'a word that is no id' });
     await client.request({ type: 'markAllAsRead' });
     await signIn('anna', { epoch: 'another', offset: 1 });
-    expect(audited).toEqual([
+    expect(audited.filter(({ action }) => action.startsWith('inbox'))).toEqual([
       { ...byAnna, action: 'inbox.viewed', about: { frame: 'authenticate' }, ids: [second] },
       { ...byAnna, action: 'inbox.viewed', about: { frame: 'getNotifications' }, ids: newestFirst.slice(0, 1) },
       { ...byAnna, action: 'inbox.changed', about: { frame: 'markAsRead' }, ids: [first] },
@@ -305,6 +342,16 @@ describe('the audit trail', () => {
       { ...byAnna, action: 'inbox.changed', about: { frame: 'markAllAsRead' } },
       { ...byAnna, action: 'inbox.viewed', about: { frame: 'authenticate' }, ids: newestFirst },
     ]);
+  });
+
+  test('hears of every token that was taken, also of one that comes later', async () => {
+    const { signIn, audited } = await start();
+    const { client } = await signIn('anna');
+    expect(audited).toEqual([opened]);
+    expect(await client.authenticate(await tokenFor('anna'))).toMatchObject({ type: 'authenticated' });
+    expect(audited).toEqual([opened, opened]);
+    expect(await client.authenticate(await tokenFor('bert'))).toMatchObject({ type: 'error', code: 'TOKEN_INVALID' });
+    expect(audited.slice(2)).toMatchObject([{ action: 'access.refused', users: ['anna'] }]);
   });
 
   test('hears who was refused, and of no stranger who never tried', async () => {

@@ -30,7 +30,7 @@ export interface GatewayParts {
   readonly verify: (token: string) => Promise<VerifiedToken>;
   /** Asked once for every socket, and with every check of a user's position. Announcements come by the inbox's `follow`. */
   readonly revocations: Pick<Revocations, 'since'>;
-  /** Told who reads and changes an inbox, and who is refused. */
+  /** Told who comes, who reads and changes an inbox, and who is refused. */
   readonly audit: Pick<Audit, 'note'>;
   /** @throws NOTIFICATION_NOT_FOUND, REDIS_UNAVAILABLE */
   readonly markAsRead: (userId: string, notificationId: string) => Promise<void>;

@@ -23,6 +23,11 @@ export function noteFailed(audit: Audit, userId: string, frame: FrameType, error
   note(audit, userId, frame, { outcome: toCarillonError(error).code });
 }
 
+/** Notes that a user's token was taken. */
+export function noteOpened(audit: Audit, userId: string): void {
+  audit.note({ actor: { type: 'user', name: userId }, action: 'session.opened' });
+}
+
 /** Notes that a token was refused; with the user, if that much was proved. */
 export function noteRefused(audit: Audit, code: CarillonError['code'], userId: string | undefined): void {
   const about = { frame: 'authenticate' };

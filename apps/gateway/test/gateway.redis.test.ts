@@ -124,6 +124,20 @@ test('a revocation whose announcement nobody could hear closes its sockets when 
   expect((await client.closed).code).toBe(3507);
 });
 
+test('while a person is being erased, a token of before is refused for good, and a later one for now', async () => {
+  const { connect, revocations } = await node();
+  const old = await tokenFor('zoe');
+  await revocations.revoke('zoe');
+  await vault.destroy('zoe');
+  const [before, after] = [await connect(), await connect()];
+  expect(await before.authenticate(old)).toMatchObject({ type: 'error', code: 'TOKEN_REVOKED' });
+  expect((await before.closed).code).toBe(3507);
+  expect(await after.authenticate(await tokenFor('zoe'))).toMatchObject({ type: 'error', code: 'ERASURE_UNDER_WAY' });
+  const { code, reason } = await after.closed;
+  expect(code).toBe(3010);
+  expect(JSON.parse(reason).retryAfter).toBeGreaterThanOrEqual(1000);
+});
+
 test('a client that comes while Redis is away is turned away and may come back', async () => {
   const { connect } = await node();
   server.pause();

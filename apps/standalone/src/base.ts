@@ -7,11 +7,12 @@ import { createDirectory, type Directory } from '@carillon/directory';
 import { embeddedRedis, openDataDir } from '@carillon/embedded';
 import { createInbox, type Inbox } from '@carillon/inbox';
 import type { StageWorker } from '@carillon/queue';
+import type { PiiDetector } from '@carillon/redaction';
 import { createRedis, type Redis } from '@carillon/redis';
 import { runRenderer } from '@carillon/renderer';
 import { CLOSE_DEADLINE, type Config, type ConfigWith, type Deferred, type Log, type Metrics, workerEvents } from '@carillon/service';
 import { createTemplates, type Templates } from '@carillon/templates';
-import { connectVault, type Vault } from '@carillon/vault';
+import { connectVault, type KeyProvider, type Vault } from '@carillon/vault';
 import { channels, checkProviders } from './channels.js';
 
 /** Settings after standalone has supplied what an operator did not. */
@@ -38,6 +39,10 @@ export interface Base {
   readonly metrics: Metrics;
   readonly defer: Deferred['defer'];
   readonly fail: (error: unknown) => void;
+  /** Wraps data keys in the place of the key ring. */
+  readonly keyProvider?: KeyProvider | undefined;
+  /** Finds personal data in the place of the built-in detector. */
+  readonly detector?: PiiDetector | undefined;
 }
 
 /** The folder `.data` of this checkout; outside of one, of the working directory. */
@@ -52,7 +57,11 @@ export function defaultDataDir(): string {
  * @throws REDIS_UNAVAILABLE, CONFIGURATION_INVALID
  */
 export async function openBase(
-  parts: Pick<Base, 'log' | 'metrics' | 'defer' | 'fail'> & { config: Config; dataDir: string; say?: (line: string) => void },
+  parts: Pick<Base, 'log' | 'metrics' | 'defer' | 'fail' | 'keyProvider' | 'detector'> & {
+    config: Config;
+    dataDir: string;
+    say?: (line: string) => void;
+  },
 ): Promise<Base> {
   const { defer, say = () => {} } = parts;
   checkProviders(parts.config);
@@ -72,7 +81,8 @@ export async function openBase(
     events: { error: parts.log.error },
   });
   defer('audit trail', () => audit.close());
-  const vault = await connectVault(config, { redis, audit, defer, folder: embedded ? join(parts.dataDir, 'user-keys') : undefined });
+  const folder = embedded ? join(parts.dataDir, 'user-keys') : undefined;
+  const vault = await connectVault(config, { redis, audit, defer, folder, provider: parts.keyProvider });
   const stores = (on: Redis) => ({
     redis: on,
     deliveries: createDeliveries({ redis: on, retention: config.retentionStatus }),
@@ -107,14 +117,14 @@ async function complete(config: Config, dataDir: string, defer: Deferred['defer'
 
 /** Starts the renderer and the workers of the channels this process has. They run until the function returned is called. */
 export async function startWorkers(base: Base): Promise<() => Promise<void>> {
-  const { vault, audit, templates, config, forWorkers } = base;
+  const { vault, audit, templates, config, detector, forWorkers } = base;
   const common = { ...forWorkers, vault, audit, partitions: config.partitions, events: workerEvents(base) };
   const started: StageWorker[] = [];
   const stop = async () => {
     await Promise.all(started.map((worker) => worker.close(WORKER_DEADLINE_MS)));
   };
   try {
-    started.push(await runRenderer({ ...common, templates, piiPolicy: config.piiPolicy }));
+    started.push(await runRenderer({ ...common, templates, piiPolicy: config.piiPolicy, ...(detector && { detector }) }));
     for (const channel of channels)
       started.push(await startChannel(channel, { ...common, config, log: base.log, previewWithoutProvider: true }));
     return stop;

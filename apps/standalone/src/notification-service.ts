@@ -10,6 +10,7 @@ import {
 import { type AttachableSocket, type Gateway, openGateway } from '@carillon/gateway';
 import { type Canceled, type CancelTarget, createProducer, type Producer, type QueueResult } from '@carillon/producer';
 import { openQueueViews } from '@carillon/queue';
+import type { PiiDetector } from '@carillon/redaction';
 import { serverFacts } from '@carillon/redis';
 import {
   type Config,
@@ -21,6 +22,7 @@ import {
   noMetrics,
   type Options,
 } from '@carillon/service';
+import type { KeyProvider } from '@carillon/vault';
 import { z } from 'zod';
 import { type Base, defaultDataDir, openBase, STAGES, startWorkers } from './base.js';
 
@@ -28,6 +30,13 @@ import { type Base, defaultDataDir, openBase, STAGES, startWorkers } from './bas
 export interface NotificationServiceOptions extends Options {
   /** Folder for generated keys and the embedded Redis; `.data` unless told. */
   readonly dataDir?: string;
+  /**
+   * Wraps the keys of people in the place of `encryptionKeys`, which then wrap nothing and are still asked for where they are without it. Every process
+   * that uses the same Redis must have it, so all of them are programs with this option.
+   */
+  readonly keyProvider?: KeyProvider;
+  /** Finds personal data in messages that leave the house, in the place of the detector that comes with Carillon. */
+  readonly detector?: PiiDetector;
 }
 
 interface Running {
@@ -61,7 +70,8 @@ const IDLE_POLL_MS = 10;
  */
 export class NotificationService {
   readonly #config: Config;
-  readonly #dataDir: string;
+  /** Where its data is, and what stands in the place of parts of ours. */
+  readonly #given: Pick<Base, 'dataDir' | 'detector' | 'keyProvider'>;
   readonly #deferred = createDeferred();
   #running: Promise<Running> | undefined;
   /** What `#running` resolved with. */
@@ -74,9 +84,9 @@ export class NotificationService {
 
   /** @throws CONFIGURATION_INVALID naming every wrong option or variable */
   constructor(options: NotificationServiceOptions = {}) {
-    const { dataDir = defaultDataDir(), ...settings } = options;
+    const { dataDir = defaultDataDir(), keyProvider, detector, ...settings } = options;
     this.#config = configFromOptions(settings, [], environment);
-    this.#dataDir = dataDir;
+    this.#given = { dataDir, keyProvider, detector };
   }
 
   /** Registers a template. The same content is the same version and writes nothing. @throws TEMPLATE_INVALID, FIELD_INVALID, REDIS_UNAVAILABLE */
@@ -128,8 +138,9 @@ export class NotificationService {
   async getNotifications(userId: string, limit = 50, offset = 0): Promise<Notification[]> {
     parse(pageSchema.extend({ userId: userIdSchema }), { userId, limit, offset });
     const { audit, inbox } = (await this.#open()).base;
-    audit.note({ actor: LIBRARY, action: 'inbox.viewed', users: [userId] });
-    return (await inbox.page(userId, { limit, offset })).data;
+    const { data } = await inbox.page(userId, { limit, offset });
+    audit.note({ actor: LIBRARY, action: 'inbox.viewed', users: [userId], ids: data.map(({ id }) => id) });
+    return data;
   }
 
   /** How many notifications in a user's inbox are unread. */
@@ -230,8 +241,8 @@ export class NotificationService {
     const log = createLog({ level: this.#config.logLevel, name: 'carillon' });
     await checkStart({ config: this.#config, probe: serverFacts }, log);
     const base = await openBase({
+      ...this.#given,
       config: this.#config,
-      dataDir: this.#dataDir,
       log,
       metrics: noMetrics,
       defer,

@@ -57,11 +57,15 @@ export function apiParts(
   };
 }
 
-/** Says which encryption keys are configured and wrap nothing any more. */
+/** Says which encryption keys behind the first wrap nothing any more. What was wrapped anew just now may still be in use elsewhere. */
 function saySwept({ encryptionKeys = '' }: Config, log: Log, { rewrapped, wrapped }: Sweep): void {
-  if (rewrapped > 0) log.info('data keys wrapped by the current encryption key', { count: rewrapped });
-  for (const kid of encryptionKeys.split(',').map((entry) => entry.trim().split(':')[0] as string)) {
-    if (wrapped[kid] === undefined) log.info('an encryption key wraps nothing any more and can be removed', { kid });
+  if (rewrapped > 0) {
+    log.info('data keys wrapped by the current encryption key', { count: rewrapped });
+    return;
+  }
+  const [, ...older] = encryptionKeys.split(',').map((entry) => entry.trim().split(':')[0] as string);
+  for (const kid of older) {
+    if (wrapped[kid] === undefined) log.info('an encryption key wraps nothing: remove it once no process has it as its first', { kid });
   }
 }
 
@@ -87,6 +91,8 @@ function sayApi(base: Base, url: string, say: Say): void {
   say(`api:      ${url}`);
   say(`queues:   ${url}/admin/queues`);
   say(`previews: ${url}/preview/mail`);
+  // What a production says is kept in logs, where no key belongs.
+  if (base.config.production) return;
   say(`API key:  ${keys[0]}`);
   say(`send one: ${curl('PUT', '/v1/templates/hello', template)} && ${curl('POST', '/v1/notifications', notification)}`);
 }
