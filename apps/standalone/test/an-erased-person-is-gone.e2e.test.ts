@@ -14,7 +14,7 @@ test('an erased person’s connections, inbox, profile and waiting mail are gone
   const [queues, keys, sendgrid] = await Promise.all([
     startRedis({ config: ['rdbcompression no'] }),
     startRedis(),
-    startSendGrid({ heard: (body) => void mails.push(body) }),
+    startSendGrid({ heard: (_head, body) => void mails.push(body) }),
   ]);
   const backup = mkdtempSync(join(tmpdir(), 'backup-'));
   later(() => rmSync(backup, { recursive: true }));
