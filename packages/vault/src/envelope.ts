@@ -6,6 +6,14 @@ export interface Key {
   readonly id: string;
   /** A key object: from plain bytes Node would make one for every message, at twice the cost of the cipher. */
   readonly secret: KeyObject;
+  /** How everything begins that it seals: version, length of the id, id. */
+  readonly head: Buffer;
+}
+
+/** A key by its id. */
+export function toKey(id: string, secret: KeyObject): Key {
+  const bytes = Buffer.from(id);
+  return { id, secret, head: Buffer.concat([Buffer.from([VERSION, bytes.length]), bytes]) };
 }
 
 /** First byte of an envelope: version 2 is AES-256-GCM with a 12-byte nonce and a 16-byte tag, associated data as `associatedData` makes it. */
@@ -13,6 +21,7 @@ const VERSION = 2;
 export const NONCE_BYTES = 12;
 /** NIST SP 800-38D allows shorter tags, Node would accept them; this pins the full one. */
 const TAG_BYTES = 16;
+const CIPHER = { authTagLength: TAG_BYTES };
 
 /** Bytes of randomness fetched at a time: one call per nonce would cost as much as the sealing. */
 const NONCE_POOL_BYTES = NONCE_BYTES * 1024;
@@ -34,12 +43,11 @@ function nextNonce(): Buffer {
  * nonce (12), ciphertext, tag (16). A nonce is given in known-answer tests only.
  */
 export function sealWith(key: Key, bound: readonly string[], content: string | Buffer, nonce: Buffer = nextNonce()): string {
-  const id = Buffer.from(key.id);
-  const cipher = createCipheriv('aes-256-gcm', key.secret, nonce, { authTagLength: TAG_BYTES });
+  const cipher = createCipheriv('aes-256-gcm', key.secret, nonce, CIPHER);
   cipher.setAAD(associatedData(bound));
   const body = typeof content === 'string' ? cipher.update(content, 'utf8') : cipher.update(content);
   cipher.final();
-  return Buffer.concat([Buffer.from([VERSION, id.length]), id, nonce, body, cipher.getAuthTag()]).toString('base64');
+  return Buffer.concat([key.head, nonce, body, cipher.getAuthTag()]).toString('base64');
 }
 
 /** The id of the key an envelope was sealed with; undefined for what is no envelope. */
@@ -51,13 +59,12 @@ export function keyIdOf(sealed: string): string | undefined {
 }
 
 /** Opens an envelope. @throws SEAL_BROKEN if it was altered, is bound to something else, or was not sealed with this key */
-export function openWith(key: Key, bound: readonly string[], sealed: string): Buffer {
+export function openWith({ secret, head }: Key, bound: readonly string[], sealed: string): Buffer {
   const bytes = Buffer.from(sealed, 'base64');
-  const idEnd = 2 + (bytes[1] ?? 0);
-  const bodyStart = idEnd + NONCE_BYTES;
-  const isOurs = bytes[0] === VERSION && bytes.length >= bodyStart + TAG_BYTES && bytes.toString('utf8', 2, idEnd) === key.id;
-  if (!isOurs) throw new CarillonError('SEAL_BROKEN');
-  const decipher = createDecipheriv('aes-256-gcm', key.secret, bytes.subarray(idEnd, bodyStart), { authTagLength: TAG_BYTES });
+  const bodyStart = head.length + NONCE_BYTES;
+  if (bytes.length < bodyStart + TAG_BYTES || bytes.compare(head, 0, head.length, 0, head.length) !== 0)
+    throw new CarillonError('SEAL_BROKEN');
+  const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(head.length, bodyStart), CIPHER);
   decipher.setAAD(associatedData(bound));
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
   try {

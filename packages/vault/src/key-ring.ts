@@ -1,6 +1,6 @@
 import { createSecretKey } from 'node:crypto';
 import { CarillonError } from '@carillon/contracts';
-import { type Key, keyIdOf, openWith, sealWith } from './envelope.js';
+import { type Key, keyIdOf, openWith, sealWith, toKey } from './envelope.js';
 
 /**
  * Wraps data keys, which are 32 bytes. Here a key management service can stand: wrapped keys are all that is stored, and it is asked once
@@ -52,5 +52,5 @@ function readKey(entry: string, index: number): Key {
   if (!/^[\w.-]{1,32}$/.test(id) || bytes.length !== KEY_BYTES) {
     throw new CarillonError('CONFIGURATION_INVALID', { message: `encryption key ${index + 1} is not of the form kid:base64(32 bytes)` });
   }
-  return { id, secret: createSecretKey(bytes) };
+  return toKey(id, createSecretKey(bytes));
 }

@@ -11,6 +11,8 @@ import { createPersonKey, type PersonEntry, type PersonKey } from './person-key.
 export const KEY_CACHE_MS = 60_000;
 /** What an erasure waits beyond that, as a part of it (5 s to a minute): for what was being written with a key just before its time was over. */
 const ERASURE_MARGIN = 1 / 12;
+/** How exactly the time a key is held is kept, ms: the clock is asked no more often. */
+const TTL_RESOLUTION_MS = 100;
 /** Keys held by a process; half a kilobyte each. */
 const KEYS_HELD = 50_000;
 /** Bytes of a key's id: 96 bits, so that no two keys of a person have the same. */
@@ -39,7 +41,7 @@ export class People {
     this.#parts = parts;
     this.#audit = parts.audit ?? noAudit;
     this.#cacheMs = parts.cacheMs ?? KEY_CACHE_MS;
-    this.#held = new LRUCache({ max: KEYS_HELD, ttl: this.#cacheMs, updateAgeOnGet: false });
+    this.#held = new LRUCache({ max: KEYS_HELD, ttl: this.#cacheMs, ttlResolution: TTL_RESOLUTION_MS, updateAgeOnGet: false });
   }
 
   /** The key of a person, if this process has it. */

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { CarillonError } from '@carillon/contracts';
-import { keyIdOf, openWith, sealWith } from './envelope.js';
+import { keyIdOf, openWith, sealWith, toKey } from './envelope.js';
 
 /** What is sealed under a person's key: items of jobs, inbox bodies, what the directory knows of them, previews of their messages, categories in records. */
 export type PersonPurpose = 'job' | 'inbox' | 'person' | 'preview' | 'record';
@@ -40,7 +40,7 @@ export interface PersonEntry {
 /** A person's key from its entry; `secret` is missing where there is none, `fault` says why it could not be unwrapped. */
 export function createPersonKey(name: string, entry: PersonEntry, secret: KeyObject | undefined, fault?: CarillonError): PersonKey {
   const bound = (purpose: PersonPurpose, about: string) => [purpose, name, about];
-  const key = entry.id !== undefined && secret ? { id: entry.id, secret } : undefined;
+  const key = entry.id !== undefined && secret ? toKey(entry.id, secret) : undefined;
   const held = () => {
     if (!key) throw fault ?? missing(entry);
     return key;
@@ -53,8 +53,8 @@ export function createPersonKey(name: string, entry: PersonEntry, secret: KeyObj
     erasedAt: entry.erasedAt ?? 0,
     seal: (purpose, about, text) => sealWith(held(), bound(purpose, about), text),
     open(purpose, about, sealed) {
-      const id = keyIdOf(sealed);
-      if (id !== undefined && entry.erased?.includes(id)) throw new CarillonError('PERSON_ERASED');
+      // Somebody who was never erased has no destroyed keys to look for.
+      if (entry.erased?.includes(keyIdOf(sealed) ?? '')) throw new CarillonError('PERSON_ERASED');
       if (!key) throw fault ?? new CarillonError('SEAL_BROKEN');
       return openWith(key, bound(purpose, about), sealed).toString('utf8');
     },

@@ -1,6 +1,6 @@
 import { type Audit, noAudit } from '@carillon/audit';
 import { LRUCache } from 'lru-cache';
-import { openWith, sealWith } from './envelope.js';
+import { openWith, sealWith, toKey } from './envelope.js';
 import { installationSecret } from './installation.js';
 import type { KeyProvider } from './key-ring.js';
 import type { KeyStore } from './key-store.js';
@@ -70,7 +70,7 @@ export async function openVault({ provider, store, audit = noAudit, cacheMs }: V
     return name;
   };
   const people = new People({ provider, store, audit, cacheMs });
-  const houseKey = (purpose: HousePurpose) => ({ id: 'house', secret: derived.key(purpose) });
+  const houseKey = (purpose: HousePurpose) => toKey('house', derived.key(purpose));
 
   return {
     store,
@@ -80,10 +80,19 @@ export async function openVault({ provider, store, audit = noAudit, cacheMs }: V
     seal: (purpose, owner, text) => sealWith(houseKey(purpose), [purpose, owner], text),
     open: (purpose, owner, sealed) => openWith(houseKey(purpose), [purpose, owner], sealed).toString('utf8'),
     async people(userIds, missing) {
-      const ids = new Map<string, string>();
-      for (const userId of userIds) ids.set(userId, nameOf(userId));
-      const keys = await people.get(ids.values(), missing);
-      return new Map([...ids].map(([userId, name]) => [userId, keys.get(name) as PersonKey]));
+      const keys = new Map<string, PersonKey>();
+      const others = new Map<string, string>();
+      for (const userId of userIds) {
+        if (keys.has(userId)) continue;
+        const name = nameOf(userId);
+        const held = people.held(name);
+        if (held) keys.set(userId, held);
+        else others.set(userId, name);
+      }
+      if (others.size === 0) return keys;
+      const fetched = await people.get(others.values(), missing);
+      for (const [userId, name] of others) keys.set(userId, fetched.get(name) as PersonKey);
+      return keys;
     },
     async person(userId, missing) {
       const name = nameOf(userId);
