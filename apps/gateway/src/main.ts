@@ -1,4 +1,4 @@
-import { openAudit } from '@carillon/audit';
+import { connectAudit } from '@carillon/audit';
 import { createDeliveries } from '@carillon/deliveries';
 import { createInbox } from '@carillon/inbox';
 import { createRedis, serverFacts } from '@carillon/redis';
@@ -13,14 +13,7 @@ const code = await runProcess('gateway', { required, sockets: true, probe: serve
   const { config, log, defer } = parts;
   const redis = await createRedis({ url: config.redisUrl, cluster: config.redisCluster }, { prefix: config.redisPrefix, temper: 'prompt' });
   defer('redis', redis.close);
-  const audit = await openAudit({
-    redis,
-    sink: config.auditSink ?? 'redis',
-    retention: config.retentionAudit,
-    writer: 'gateway',
-    events: { error: log.error },
-  });
-  defer('audit trail', () => audit.close());
+  const audit = await connectAudit(config, { redis, role: 'gateway', log, defer });
   const deliveries = createDeliveries({ redis, retention: config.retentionStatus });
   const inbox = createInbox({
     redis,

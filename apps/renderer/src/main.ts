@@ -1,4 +1,4 @@
-import { openAudit } from '@carillon/audit';
+import { connectAudit } from '@carillon/audit';
 import { createDeliveries } from '@carillon/deliveries';
 import { createDirectory } from '@carillon/directory';
 import { createRedis, serverFacts } from '@carillon/redis';
@@ -17,14 +17,7 @@ const code = await runProcess('renderer', { required: ['redisUrl', 'encryptionKe
     { prefix: config.redisPrefix, temper: 'patient' },
   );
   defer('redis', redis.close);
-  const audit = await openAudit({
-    redis,
-    sink: config.auditSink ?? 'redis',
-    retention: config.retentionAudit,
-    writer: 'renderer',
-    events: { error: log.error },
-  });
-  defer('audit trail', () => audit.close());
+  const audit = await connectAudit(config, { redis, role: 'renderer', log, defer });
   const vault = await connectVault(config, { redis, audit, defer });
   const templates = await createTemplates(redis, { phiPolicy: config.phiPolicy });
   defer('templates', templates.close);

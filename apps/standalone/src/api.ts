@@ -1,5 +1,5 @@
 import { serveApi } from '@carillon/api';
-import { openAudit } from '@carillon/audit';
+import { connectAudit } from '@carillon/audit';
 import { createDeliveries } from '@carillon/deliveries';
 import { createDirectory } from '@carillon/directory';
 import { createInbox } from '@carillon/inbox';
@@ -16,14 +16,7 @@ const code = await runProcess('api', { required, probe: serverFacts }, async (pa
   const { config, log, metrics, defer } = parts;
   const redis = await createRedis({ url: config.redisUrl, cluster: config.redisCluster }, { prefix: config.redisPrefix, temper: 'prompt' });
   defer('redis', redis.close);
-  const audit = await openAudit({
-    redis,
-    sink: config.auditSink ?? 'redis',
-    retention: config.retentionAudit,
-    writer: 'api',
-    events: { error: log.error },
-  });
-  defer('audit trail', () => audit.close());
+  const audit = await connectAudit(config, { redis, role: 'api', log, defer });
   const vault = await connectVault(config, { redis, audit, defer });
   const deliveries = createDeliveries({ redis, retention: config.retentionStatus });
   const limits = { maxItems: config.inboxMax, retention: config.retentionInbox };

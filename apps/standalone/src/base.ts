@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Audit, openAudit } from '@carillon/audit';
+import { type Audit, connectAudit } from '@carillon/audit';
 import { startChannel } from '@carillon/channel';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
@@ -73,16 +73,10 @@ export async function openBase(
   };
   const limits = { maxItems: config.inboxMax, retention: config.retentionInbox };
   const redis = await open('prompt');
-  const audit = await openAudit({
-    redis,
-    sink: config.auditSink ?? (embedded ? `file:${join(parts.dataDir, 'audit')}` : 'redis'),
-    retention: config.retentionAudit,
-    writer: 'standalone',
-    events: { error: parts.log.error },
-  });
-  defer('audit trail', () => audit.close());
-  const folder = embedded ? join(parts.dataDir, 'user-keys') : undefined;
-  const vault = await connectVault(config, { redis, audit, defer, folder, provider: parts.keyProvider });
+  // Beside an embedded Redis there is a folder that is ours.
+  const beside = (name: string) => (embedded ? join(parts.dataDir, name) : undefined);
+  const audit = await connectAudit(config, { redis, role: 'standalone', folder: beside('audit'), log: parts.log, defer });
+  const vault = await connectVault(config, { redis, audit, defer, folder: beside('user-keys'), provider: parts.keyProvider });
   const stores = (on: Redis) => ({
     redis: on,
     deliveries: createDeliveries({ redis: on, retention: config.retentionStatus }),

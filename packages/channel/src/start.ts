@@ -1,4 +1,4 @@
-import { type Audit, openAudit } from '@carillon/audit';
+import { type Audit, connectAudit } from '@carillon/audit';
 import { CarillonError, type ChannelName } from '@carillon/contracts';
 import { createDeliveries, type Deliveries } from '@carillon/deliveries';
 import { createDirectory, type Directory } from '@carillon/directory';
@@ -139,14 +139,7 @@ export function runChannelProcess(module: ChannelModule): Promise<number> {
       // Before anything is connected: who sets it up hears of all that is wrong at once.
       if (!module.open) providersOf(module, { config, previewWithoutProvider: false });
       const redis = await openRedis(config, defer);
-      const audit = await openAudit({
-        redis,
-        sink: config.auditSink ?? 'redis',
-        retention: config.retentionAudit,
-        writer: module.definition.name,
-        events: { error: log.error },
-      });
-      defer('audit trail', () => audit.close());
+      const audit = await connectAudit(config, { redis, role: module.definition.name, log, defer });
       const vault = await connectVault(config, { redis, audit, defer });
       const worker = await startChannel(module, {
         config,

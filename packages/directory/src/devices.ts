@@ -88,7 +88,7 @@ export class Devices {
   }
 
   /** Frees the tokens of all devices of a user, whoever can open them. */
-  async releaseAll(userId: string): Promise<void> {
+  async #releaseAll(userId: string): Promise<void> {
     const fields = await this.#redis.command<string[]>('HGETALL', this.#redis.keys.person(userId));
     await this.#release(userId, this.#records.textsIn(fields));
   }
@@ -96,7 +96,7 @@ export class Devices {
   /** Removes a user and frees the tokens of their devices. Answers whether there was something. */
   async forget(userId: string): Promise<boolean> {
     // First: should this break off, it can be repeated as long as the devices are there.
-    await this.releaseAll(userId);
+    await this.#releaseAll(userId);
     const fields = await this.#redis.run<string[]>(scripts.take, { keys: [this.#redis.keys.person(userId)], args: [] });
     // Again for those that were registered meanwhile.
     await this.#release(userId, this.#records.textsIn(fields));

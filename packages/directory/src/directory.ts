@@ -105,8 +105,6 @@ export interface Directory {
    */
   unsubscribe(about: Unsubscription): Promise<void>;
 
-  /** Frees the tokens of a user's devices, so that others can register them; `forget` does so too. Needs no key of the user. */
-  releaseDevices(userId: string): Promise<void>;
   /**
    * Removes all that is known of a user, also under the tokens of their devices. Stops on addresses stay: they are kept without the address. Answers whether
    * there was something.

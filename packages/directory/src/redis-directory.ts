@@ -50,7 +50,6 @@ export function createDirectory({ redis, vault, allowEndpoint = isPublicEndpoint
     ...stops(parts),
 
     ...unsubscribing(parts),
-    releaseDevices: (userId) => devices.releaseAll(userId),
     forget: (userId) => devices.forget(userId),
   };
 }

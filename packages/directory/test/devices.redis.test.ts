@@ -222,7 +222,7 @@ describeEverywhere((at) => {
     await at.directory.addDevice(user, fcm());
     const run: typeof at.redis.run = () => Promise.reject(new CarillonError('REDIS_UNAVAILABLE'));
     const failing = createDirectory({ redis: { ...at.redis, run }, vault });
-    await expect(failing.releaseDevices(user)).rejects.toEqual(code('REDIS_UNAVAILABLE'));
+    await expect(failing.forget(user)).rejects.toEqual(code('REDIS_UNAVAILABLE'));
   });
 
   test('of more than fifty devices the one registered longest ago leaves, and its token is free', async () => {

@@ -93,8 +93,7 @@ async function carryOn(work: Work, entry: Entry): Promise<void> {
 }
 
 /** From here on nothing of before opens, and nothing new is sealed. */
-async function destroyKey({ vault, directory, log }: Work, id: string, userId: string): Promise<Entry> {
-  await directory.releaseDevices(userId);
+async function destroyKey({ vault, log }: Work, id: string, userId: string): Promise<Entry> {
   const { until, keys } = await vault.destroy(userId);
   return log.change(id, { until, keys, destroyed: { key: true } });
 }

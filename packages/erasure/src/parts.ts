@@ -12,7 +12,7 @@ export interface ErasureParts {
   readonly redis: Redis;
   readonly vault: Pick<Vault, 'store' | 'seal' | 'open' | 'nameOf' | 'destroy' | 'destroyAgain' | 'release' | 'person'>;
   readonly deliveries: Pick<Deliveries, 'of' | 'stop' | 'forget'>;
-  readonly directory: Pick<Directory, 'profile' | 'preferences' | 'devices' | 'releaseDevices' | 'forget'>;
+  readonly directory: Pick<Directory, 'profile' | 'preferences' | 'devices' | 'forget'>;
   readonly inbox: Pick<Inbox, 'page' | 'forget' | 'purge'>;
   readonly revocations: Pick<Revocations, 'revoke' | 'revokeBefore'>;
   readonly audit: Audit;
