@@ -76,9 +76,10 @@ end
 -- Once an hour for a user in use, or ten times per retention where that is short: what is too old goes, ids long gone are forgotten, and the keys live on.
 local function upkeep(user, options, head)
   if options.now < head.upkeep + math.min(HOUR, options.retention / 10) then return end
+  -- First, since it only frees: a script that has begun to write may go on when Redis has no room, and a page can be read even then.
+  redis.call('ZREMRANGEBYSCORE', user.gone, '-inf', '(' .. (options.now - options.rememberFor))
   redis.call('HSET', user.head, 'upkeep', options.now)
   local old = redis.call('ZRANGEBYSCORE', user.index, '-inf', '(' .. (options.now - options.retention))
   for _, id in ipairs(old) do remove(user, options, head, id) end
-  redis.call('ZREMRANGEBYSCORE', user.gone, '-inf', '(' .. (options.now - options.rememberFor))
   expireAll(user, options)
 end

@@ -15,7 +15,7 @@ for _, entry in ipairs(entries) do
   if entry[2][4] then deleted[string.match(entry[2][2], '^deleted|([^|]*)|')] = entry[2][4] end
 end
 local answer = { 1, head.epoch, head.offset, head.unread }
-local bytes = 0
+local bytes, most = 0, tonumber(ARGV[3 + OPTIONS])
 for _, entry in ipairs(entries) do
   local event, id = string.match(entry[2][2], '^(%a+)|([^|]*)|')
   local value = ''
@@ -24,8 +24,8 @@ for _, entry in ipairs(entries) do
     value = string.sub(value, (string.find(value, '|', 1, true) or 0) + 1)
   end
   bytes = bytes + #value
+  if bytes > most then return nothing end
   answer[#answer + 1] = entry[2][2]
   answer[#answer + 1] = value
 end
-if bytes > tonumber(ARGV[3 + OPTIONS]) then return nothing end
 return answer

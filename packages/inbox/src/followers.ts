@@ -24,6 +24,7 @@ export function createFollowers(redis: Redis, vault: Pick<Vault, 'person'>) {
   const followed = new Map<string, Following>();
   const gapListeners: (() => void)[] = [];
   let connecting: Promise<Subscriber> | undefined;
+  let isClosed = false;
 
   const hear = (channel: string, message: string) => {
     const following = followed.get(channel);
@@ -56,7 +57,8 @@ export function createFollowers(redis: Redis, vault: Pick<Vault, 'person'>) {
     });
     return subscriber;
   };
-  const subscriber = () => {
+  const subscriber = async () => {
+    if (isClosed) throw new CarillonError('REDIS_UNAVAILABLE');
     connecting ??= connect().catch((error) => {
       connecting = undefined;
       throw error;
@@ -90,6 +92,7 @@ export function createFollowers(redis: Redis, vault: Pick<Vault, 'person'>) {
       gapListeners.push(listener);
     },
     async close() {
+      isClosed = true;
       followed.clear();
       await (await connecting?.catch(() => undefined))?.close();
     },

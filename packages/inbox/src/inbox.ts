@@ -1,4 +1,4 @@
-import type { CarillonError, ChannelItem, InboxEvent, Notification } from '@carillon/contracts';
+import type { CarillonError, ChannelItem, InboxEvent, InboxFilter, InboxMark, Notification } from '@carillon/contracts';
 
 /** A place in one user's log. Offsets are contiguous within an epoch; another epoch is another log. */
 export interface Position {
@@ -27,13 +27,14 @@ export interface InboxPage extends Head {
   readonly nextCursor?: string;
 }
 
-export interface PageRequest {
-  /** Notifications to return, 1–100. */
+/** What of an inbox to read; a filter that is absent does not narrow. */
+export interface PageRequest extends Readonly<InboxFilter> {
+  /** Notifications to return, 1–1000. */
   readonly limit: number;
-  /** Notifications to skip. Not together with `cursor`. */
-  readonly offset?: number;
-  /** `nextCursor` of the page before. @throws FIELD_INVALID `cursor` if it is not one. */
-  readonly cursor?: string;
+  /** Notifications to skip, of those the filter leaves. Not together with `cursor`. */
+  readonly offset?: number | undefined;
+  /** `nextCursor` of the page before, which was narrowed alike. */
+  readonly cursor?: string | undefined;
 }
 
 /** What happened since a position: all of it in order, or nothing of it (`recovered: false`: read a page instead). */
@@ -53,8 +54,19 @@ export interface Inbox {
   append(items: readonly ChannelItem[]): Promise<Appended[]>;
   /** Marks one as read; marking again changes nothing. @throws NOTIFICATION_NOT_FOUND */
   markAsRead(userId: string, notificationId: string): Promise<void>;
+  /**
+   * Does one thing to one notification, and answers with it as it is then. What is so already changes nothing and is announced to nobody.
+   * Archiving reads as well, in the same change; what is marked as unread in the archive counts again. @throws NOTIFICATION_NOT_FOUND
+   */
+  mark(userId: string, notificationId: string, mark: InboxMark): Promise<Notification>;
+  /** Removes one for good, by a logged deletion. @throws NOTIFICATION_NOT_FOUND */
+  remove(userId: string, notificationId: string): Promise<void>;
   /** Marks all as read, in one change. */
   markAllAsRead(userId: string): Promise<void>;
+  /**
+   * Reads a page. One that is narrowed may be read in several steps; its head is that of the first, and what has changed since is still to come by the log.
+   * @throws FIELD_INVALID `cursor` if it is none of ours or comes with an offset
+   */
   page(userId: string, request: PageRequest): Promise<InboxPage>;
   head(userId: string): Promise<Head>;
   /** Every change after `position`, or word that they cannot all be had: another epoch, trimmed, or a position above the head. */
@@ -74,6 +86,6 @@ export interface Inbox {
   purge(userId: string): Promise<number>;
   /** Removes all of a user's inbox, its log included: whoever comes back begins another. Answers how many notifications it held. */
   forget(userId: string): Promise<number>;
-  /** Closes what `follow` opened. */
+  /** Closes what `follow` opened, which throws REDIS_UNAVAILABLE from then on. */
   close(): Promise<void>;
 }

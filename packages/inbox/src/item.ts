@@ -1,4 +1,4 @@
-import type { ChannelItem, Notification } from '@carillon/contracts';
+import type { ChannelItem, InboxMark, Notification } from '@carillon/contracts';
 
 /** What happens to a notification in the inbox, in ms since the epoch; 0 for never. */
 export interface ItemState {
@@ -6,6 +6,33 @@ export interface ItemState {
   readonly readAt: number;
   readonly seenAt: number;
   readonly archivedAt: number;
+}
+
+/** Reads a state as the scripts write it. */
+export function parseState(state: string): ItemState {
+  const [deliveredAt = 0, readAt = 0, seenAt = 0, archivedAt = 0] = state.split(',').map(Number);
+  return { deliveredAt, readAt, seenAt, archivedAt };
+}
+
+/** The state after a mark at a time (ms since the epoch); the same object if it is so already. `mark.lua` does the same. */
+export function marked(state: ItemState, mark: InboxMark, now: number): ItemState {
+  switch (mark) {
+    case 'read':
+      return state.readAt ? state : { ...state, readAt: now };
+    case 'unread':
+      return state.readAt ? { ...state, readAt: 0 } : state;
+    case 'seen':
+      return state.seenAt ? state : { ...state, seenAt: now };
+    case 'archived':
+      return state.archivedAt ? state : { ...state, archivedAt: now, readAt: state.readAt || now };
+    case 'unarchived':
+      return state.archivedAt ? { ...state, archivedAt: 0 } : state;
+  }
+}
+
+/** Whether whoever waits for it to be read is told: also when it was read before, since the first telling may have failed. */
+export function tellsRead(mark: InboxMark, { readAt }: ItemState): boolean {
+  return (mark === 'read' || mark === 'archived') && readAt > 0;
 }
 
 /** What is stored sealed: everything of the item but its id and its user, which are in the keys. */
@@ -38,15 +65,4 @@ export function toNotification(userId: string, id: string, state: ItemState, bod
     archivedAt: state.archivedAt || null,
     error: typeof body === 'string' ? null : body.error,
   };
-}
-
-/** A cursor: the last item of a page, opaque to clients. */
-export function toCursor(createdAt: number, id: string): string {
-  return Buffer.from(`${createdAt}~${id}`).toString('base64url');
-}
-
-/** Reads a cursor; undefined if it is none. */
-export function fromCursor(cursor: string): { createdAt: number; id: string } | undefined {
-  const match = /^(\d{1,16})~(.{1,64})$/.exec(Buffer.from(cursor, 'base64url').toString());
-  return match ? { createdAt: Number(match[1]), id: match[2] as string } : undefined;
 }

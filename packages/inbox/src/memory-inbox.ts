@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { CarillonError, type InboxEvent } from '@carillon/contracts';
+import { CarillonError, type InboxEvent, type InboxFilter, type InboxMark, type Notification } from '@carillon/contracts';
 import type { Head, Inbox, InboxChange } from './inbox.js';
-import { fromCursor, type ItemState, toBody, toCursor, toNotification } from './item.js';
+import { type ItemState, marked, tellsRead, toBody, toNotification } from './item.js';
+import { type Place, readPage } from './paging.js';
 import { type InboxLimits, LOG_MAX_ENTRIES } from './redis-inbox.js';
 
 interface Item {
@@ -17,6 +18,18 @@ interface User {
   readonly items: Map<string, Item>;
   readonly seenIds: Set<string>;
   log: InboxChange[];
+}
+
+const isBehind = (item: Place, after: Place) =>
+  item.createdAt < after.createdAt || (item.createdAt === after.createdAt && item.id < after.id);
+
+/** Whether a filter leaves an item, as far as that is said without its body. */
+function isLeft({ createdAt, state }: Item, { unread, archived, since }: InboxFilter): boolean {
+  return (
+    (unread === undefined || unread === !state.readAt) &&
+    (archived === undefined || archived === Boolean(state.archivedAt)) &&
+    (since === undefined || createdAt >= since)
+  );
 }
 
 /** Inboxes in the memory of this process, for tests and trials: the same promises, nothing kept. */
@@ -43,13 +56,31 @@ export function createMemoryInbox(limits: InboxLimits, onRead: (ids: readonly st
   };
   const recordItem = (userId: string, user: User, event: Exclude<InboxEvent, 'deleted'>, item: Item) =>
     record(userId, user, (head) => ({ ...head, event, notification: show(userId, item) }));
+  const itemOf = (user: User, id: string): Item => {
+    const item = user.items.get(id);
+    if (!item) throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'notificationId' });
+    return item;
+  };
+  const drop = (userId: string, user: User, { id }: Item) => {
+    user.items.delete(id);
+    record(userId, user, (head) => ({ ...head, event: 'deleted', id }));
+  };
   const trim = (userId: string, user: User) => {
     const kept = newestFirst(user);
     const tooOld = Date.now() - limits.retention;
-    for (const item of kept.filter((item, index) => index >= limits.maxItems || item.createdAt < tooOld).reverse()) {
-      user.items.delete(item.id);
-      record(userId, user, (head) => ({ ...head, event: 'deleted', id: item.id }));
+    for (const item of kept.filter((item, index) => index >= limits.maxItems || item.createdAt < tooOld).reverse())
+      drop(userId, user, item);
+  };
+  const mark = async (userId: string, notificationId: string, mark: InboxMark): Promise<Notification> => {
+    const user = userOf(userId);
+    const item = itemOf(user, notificationId);
+    const state = marked(item.state, mark, Date.now());
+    if (state !== item.state) {
+      item.state = state;
+      recordItem(userId, user, mark, item);
     }
+    if (tellsRead(mark, state)) await onRead([notificationId]);
+    return show(userId, item);
   };
 
   return {
@@ -70,15 +101,13 @@ export function createMemoryInbox(limits: InboxLimits, onRead: (ids: readonly st
         return { ok: true, value: 'stored' };
       });
     },
+    mark,
     async markAsRead(userId, notificationId) {
+      await mark(userId, notificationId, 'read');
+    },
+    async remove(userId, notificationId) {
       const user = userOf(userId);
-      const item = user.items.get(notificationId);
-      if (!item) throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'notificationId' });
-      if (!item.state.readAt) {
-        item.state = { ...item.state, readAt: Date.now() };
-        recordItem(userId, user, 'read', item);
-      }
-      await onRead([notificationId]);
+      drop(userId, user, itemOf(user, notificationId));
     },
     async markAllAsRead(userId) {
       const user = userOf(userId);
@@ -89,20 +118,15 @@ export function createMemoryInbox(limits: InboxLimits, onRead: (ids: readonly st
       record(userId, user, (head) => ({ ...head, event: 'allRead', upTo }));
       await onRead(unread.map((item) => item.id));
     },
-    async page(userId, { limit, offset = 0, cursor }) {
+    async page(userId, request) {
       const user = userOf(userId);
       trim(userId, user);
-      const after = cursor === undefined ? undefined : fromCursor(cursor);
-      if (cursor !== undefined && !after)
-        throw new CarillonError('FIELD_INVALID', { field: 'cursor', message: 'cursor: is not one of ours' });
-      const all = newestFirst(user).filter(
-        (item) => !after || item.createdAt < after.createdAt || (item.createdAt === after.createdAt && item.id < after.id),
-      );
-      const rows = all.slice(offset, offset + limit);
-      const last = rows.at(-1);
-      const data = rows.map((item) => show(userId, item));
-      const more = all.length > offset + limit && last !== undefined;
-      return more ? { data, ...headOf(user), nextCursor: toCursor(last.createdAt, last.id) } : { data, ...headOf(user) };
+      return readPage(request, async ({ want, skip, after }) => {
+        const left = newestFirst(user).filter((item) => isLeft(item, request) && (!after || isBehind(item, after)));
+        const rows = left.slice(skip, skip + want).map((item) => ({ ...item, open: () => show(userId, item) }));
+        const { createdAt, id } = rows.at(-1) ?? { createdAt: 0, id: '' };
+        return { head: headOf(user), skip: 0, isEnd: left.length <= skip + want, last: { createdAt, id }, rows };
+      });
     },
     async head(userId) {
       return headOf(userOf(userId));

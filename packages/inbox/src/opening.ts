@@ -1,15 +1,10 @@
 import { type InboxEvent, type Notification, toCarillonError } from '@carillon/contracts';
 import type { PersonKey } from '@carillon/vault';
 import type { InboxChange } from './inbox.js';
-import { type ItemState, toNotification } from './item.js';
+import { parseState, toNotification } from './item.js';
 
 /** Makes a notification of what is kept of an item. */
 export type Opener = (id: string, state: string, sealed: string) => Notification;
-
-function parseState(state: string): ItemState {
-  const [deliveredAt = 0, readAt = 0, seenAt = 0, archivedAt = 0] = state.split(',').map(Number);
-  return { deliveredAt, readAt, seenAt, archivedAt };
-}
 
 /** Opens what is sealed for a user; one that cannot be opened is shown without its words, with the error's code. */
 export function opener(userId: string, key: PersonKey): Opener {

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { CarillonError, type ChannelItem, type Notification, toCarillonError } from '@carillon/contracts';
+import { CarillonError, type ChannelItem, type InboxFilter, type InboxMark, toCarillonError } from '@carillon/contracts';
 import { type Call, loadScript, type Outcome, type Redis, type Script } from '@carillon/redis';
 import type { PersonKey, Vault } from '@carillon/vault';
 import { createFollowers } from './followers.js';
-import type { Appended, Head, Inbox, InboxChange, InboxPage, PageRequest, Resumption } from './inbox.js';
-import { fromCursor, toBody, toCursor } from './item.js';
+import type { Appended, Inbox, InboxChange, Resumption } from './inbox.js';
+import { parseState, tellsRead, toBody } from './item.js';
 import { type Opener, opener, toChange } from './opening.js';
+import { type Row, readPage, type Stretch, type StretchRead } from './paging.js';
 
 /** Bounds of every inbox. */
 export interface InboxLimits {
@@ -21,6 +22,8 @@ export const LOG_MAX_ENTRIES = 500;
 const REPLAY_MAX_BYTES = 512 * 1024;
 /** Items removed by one call of a script: bounds how long Redis is busy with it. */
 const PURGE_AT_ONCE = 100;
+/** Items one call of the script looks at for a page, or as many as the page holds: bounds how long Redis is busy with it. */
+const LOOKED_AT_ONCE = 200;
 /** How long the id of a removed item counts as appended before, ms: longer than a job can be tried, fail (kept 7 days) and be tried again. */
 const REMEMBER_GONE_MS = 30 * 24 * 3600 * 1000;
 
@@ -28,8 +31,9 @@ const file = (name: string) => new URL(`../lua/${name}.lua`, import.meta.url);
 const script = (name: string): Script => loadScript(file('log'), file(name));
 const scripts = {
   append: script('append'),
-  read: script('read'),
+  mark: script('mark'),
   readAll: script('read-all'),
+  allTold: script('all-told'),
   page: script('page'),
   since: script('since'),
   head: script('head'),
@@ -59,6 +63,12 @@ export function createInbox(parts: {
   ];
   const call = (userId: string, ...args: (string | number)[]): Call => ({ keys: keysOf(userId), args: [...options(), ...args] });
   const followers = createFollowers(redis, vault);
+  const marking = async (userId: string, id: string, mark: InboxMark): Promise<readonly [state: string, sealed: string]> => {
+    const [state, sealed] = await redis.run<Partial<[string, string]>>(scripts.mark, call(userId, id, mark));
+    if (state === undefined || sealed === undefined) throw notFound();
+    if (tellsRead(mark, parseState(state))) await onRead([id]);
+    return [state, sealed];
+  };
 
   return {
     async append(items) {
@@ -80,22 +90,35 @@ export function createInbox(parts: {
       }
     },
     async markAsRead(userId, notificationId) {
-      const changed = await redis.run<number>(scripts.read, call(userId, notificationId));
-      if (changed < 0) throw new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'notificationId' });
-      // Told again for one that was read before: the first telling may have failed.
-      await onRead([notificationId]);
+      await marking(userId, notificationId, 'read');
+    },
+    async mark(userId, notificationId, mark) {
+      // The key first: without it the change is not made either.
+      const open = opener(userId, await vault.person(userId, 'leave'));
+      const [state, sealed] = await marking(userId, notificationId, mark);
+      return open(notificationId, state, sealed);
+    },
+    async remove(userId, notificationId) {
+      const removed = await redis.run<number>(scripts.purge, call(userId, notificationId));
+      if (removed === 0) throw notFound();
     },
     async markAllAsRead(userId) {
-      const ids = await redis.run<string[]>(scripts.readAll, call(userId));
+      const [upTo, ...ids] = await redis.run<string[]>(scripts.readAll, call(userId));
+      if (upTo === undefined) return;
       if (ids.length > 0) await onRead(ids);
+      // Should this fail, they are told once more, which harms nobody; were it left out, by every call that marks nothing.
+      await redis.run(scripts.allTold, call(userId, upTo)).catch(() => {});
     },
     async page(userId, request) {
-      const [key, reply] = await Promise.all([
-        vault.person(userId, 'leave'),
-        redis.run<PageReply>(scripts.page, call(userId, ...pageArguments(request))),
-      ]);
-      const [epoch, offset, unreadCount, more, ...rows] = reply;
-      return toPage({ epoch, offset, unreadCount }, more === 1, rows, opener(userId, key));
+      let open: Opener | undefined;
+      return readPage(request, async (stretch) => {
+        const [key, reply] = await Promise.all([
+          vault.person(userId, 'leave'),
+          redis.run<PageReply>(scripts.page, call(userId, ...stretchArguments(stretch, request))),
+        ]);
+        open ??= opener(userId, key);
+        return toStretch(reply, open);
+      });
     },
     async head(userId) {
       const [epoch, offset, unreadCount] = await redis.run<[string, number, number]>(scripts.head, call(userId));
@@ -130,7 +153,18 @@ export function createInbox(parts: {
   };
 }
 
-type PageReply = [epoch: string, offset: number, unreadCount: number, more: number, ...rows: string[]];
+const notFound = () => new CarillonError('NOTIFICATION_NOT_FOUND', { field: 'notificationId' });
+
+type PageReply = [
+  epoch: string,
+  offset: number,
+  unreadCount: number,
+  skip: number,
+  isEnd: number,
+  lastCreatedAt: string,
+  lastId: string,
+  ...rows: string[],
+];
 type SinceReply = [all: number, epoch: string, offset: number, unreadCount: number, ...rows: string[]];
 
 /** An item's body, sealed, or how the item ends without: one that cannot be sealed fails alone. */
@@ -162,22 +196,22 @@ function toAppended(outcome: Outcome<number>): Appended {
   return outcome.ok ? { ok: true, value: outcome.value === 1 ? 'stored' : 'repeated' } : outcome;
 }
 
-function pageArguments({ limit, offset = 0, cursor }: PageRequest): (string | number)[] {
-  if (cursor === undefined) return [limit, offset, '', ''];
-  const after = fromCursor(cursor);
-  if (!after) throw new CarillonError('FIELD_INVALID', { field: 'cursor', message: 'cursor: is not one of ours' });
-  return [limit, 0, after.createdAt, after.id];
+function stretchArguments({ want, skip, after }: Stretch, { unread, archived, since }: InboxFilter): (string | number)[] {
+  const flag = (value: boolean | undefined) => (value === undefined ? '' : Number(value));
+  const behind = after ? [after.createdAt, after.id] : ['', ''];
+  return [want, skip, Math.max(LOOKED_AT_ONCE, want), ...behind, flag(unread), flag(archived), since ?? ''];
 }
 
-function toPage(head: Head, more: boolean, rows: string[], open: Opener): InboxPage {
-  const data: Notification[] = [];
-  for (let i = 0; i < rows.length; i += 3) {
-    const [id, , value] = rows.slice(i, i + 3) as [string, string, string];
+function toStretch(reply: PageReply, open: Opener): StretchRead {
+  const [epoch, offset, unreadCount, skip, isEnd, lastCreatedAt, lastId, ...parts] = reply;
+  const rows: Row[] = [];
+  for (let i = 0; i < parts.length; i += 3) {
+    const [id, createdAt, value] = parts.slice(i, i + 3) as [string, string, string];
     const bar = value.indexOf('|');
-    if (bar > 0) data.push(open(id, value.slice(0, bar), value.slice(bar + 1)));
+    rows.push({ id, createdAt: Number(createdAt), open: () => open(id, value.slice(0, bar), value.slice(bar + 1)) });
   }
-  const [lastId, lastCreatedAt] = rows.slice(-3) as [string, string];
-  return more ? { data, ...head, nextCursor: toCursor(Number(lastCreatedAt), lastId) } : { data, ...head };
+  const last = { createdAt: Number(lastCreatedAt), id: lastId };
+  return { head: { epoch, offset, unreadCount }, skip, isEnd: isEnd === 1, last, rows };
 }
 
 function toResumption([all, epoch, offset, unreadCount, ...rows]: SinceReply, open: Opener): Resumption {

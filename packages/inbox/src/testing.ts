@@ -1,53 +1,32 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { ChannelItem } from '@carillon/contracts';
-import type { Inbox, InboxChange } from './inbox.js';
+import { markCases } from './conformance/marks.js';
+import { pageCases } from './conformance/pages.js';
+import {
+  add,
+  type ConformanceCase,
+  checks,
+  type MakeInbox,
+  newUser,
+  offsets,
+  rejectsWith,
+  TEST_LIMITS,
+  testItem,
+} from './conformance/suite.js';
+import { walkCases } from './conformance/walk.js';
+import type { InboxChange } from './inbox.js';
 
-/** Bounds of the inbox under test: few items, so that trimming can be seen. */
-export const TEST_LIMITS = { maxItems: 5, retention: 24 * 3600 * 1000 };
+export { type ConformanceCase, type MakeInbox, TEST_LIMITS, testItem } from './conformance/suite.js';
 
-/** One case of the suite: `for (const { name, run } of inboxConformance(make)) test(name, run)`. */
-export interface ConformanceCase {
-  readonly name: string;
-  readonly run: () => Promise<void>;
-}
-
-/** A rendered notification for tests. */
-export function testItem(userId: string, more: Partial<ChannelItem> = {}): ChannelItem {
-  return {
-    id: randomUUID(),
-    userId,
-    templateId: 'test',
-    priority: 'normal',
-    channels: ['in_app'],
-    createdAt: Date.now(),
-    content: { title: 'Title', body: 'Body 🔔' },
-    data: { answer: 42 },
-    ...more,
-  };
-}
-
-/** A user nobody else uses; with braces and bars, which key names must survive. */
-const newUser = () => `auth0|{${randomUUID()}}`;
-const rejectsWith = (code: string) => (error: unknown) => (error as { code?: string }).code === code;
-
-/** What makes an inbox: memory and Redis pass the same. `make` gives an inbox of TEST_LIMITS. */
-export function inboxConformance(make: () => Promise<Inbox>): ConformanceCase[] {
-  const check = (name: string, run: (inbox: Inbox) => Promise<void>): ConformanceCase => ({
-    name,
-    run: async () => {
-      const inbox = await make();
-      await run(inbox).finally(inbox.close);
-    },
-  });
-  const add = async (inbox: Inbox, userId: string, count: number): Promise<ChannelItem[]> => {
-    const items = Array.from({ length: count }, (_, i) => testItem(userId, { createdAt: Date.now() - 1000 + i }));
-    for (const item of items) assert.deepEqual(await inbox.append([item]), [{ ok: true, value: 'stored' }]);
-    return items;
-  };
-  const offsets = (changes: readonly InboxChange[]) => changes.map(({ offset }) => offset);
+/** What makes an inbox: memory and Redis pass the same. */
+export function inboxConformance(make: MakeInbox): ConformanceCase[] {
+  const check = checks(make);
 
   return [
+    ...markCases(make),
+    ...pageCases(make),
+    ...walkCases(make),
     check('keeps what was appended, newest first, with everything it was given', async (inbox) => {
       const user = newUser();
       const whole = testItem(user, { category: 'care', threadId: 't', tags: ['a', 'b'], url: '/x', createdAt: Date.now() - 5000 });

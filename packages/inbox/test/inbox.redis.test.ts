@@ -32,7 +32,8 @@ describe.each(Object.entries(redisPlaces))('on %s', (_name, start) => {
     await place?.stop();
   });
 
-  for (const { name, run } of inboxConformance(async () => open())) test(name, run);
+  for (const { name, run } of inboxConformance(async (told) => createInbox({ redis, vault, limits: TEST_LIMITS, ...told })))
+    test(name, run);
 
   test('one append of many users reaches each of them', async () => {
     const inbox = open();
@@ -166,6 +167,9 @@ describe('in Redis', () => {
     await inbox.markAllAsRead('told');
     expect(told.map((ids) => [...ids].sort())).toEqual([items.map(({ id }) => id).sort(), items.map(({ id }) => id).sort()]);
     expect((await inbox.head('told')).offset).toBe(3);
+    // Once it is told, nobody is told by marking nothing.
+    await inbox.markAllAsRead('told');
+    expect(told.length).toBe(2);
   });
 
   test('a body under a lost key is shown empty and harms no other', async () => {
@@ -181,6 +185,61 @@ describe('in Redis', () => {
     expect(data.map(({ error }) => error).sort()).toEqual([null, 'SEAL_BROKEN'].sort());
   });
 
+  test('what changes while a narrowed page is read is still to come by the log', async () => {
+    const limits = { maxItems: 1000, retention: 1e9 };
+    const beside = createInbox({ redis, vault, limits });
+    const items = Array.from({ length: 250 }, (_, i) => testItem('narrow', { createdAt: Date.now() - 1000 + i, category: 'care' }));
+    await beside.append(items);
+    const before = await beside.head('narrow');
+    const [oldest] = items.map(({ id }) => id) as [string];
+    let steps = 0;
+    const meddling: Vault = {
+      ...vault,
+      async person(...args) {
+        if (++steps === 2) await beside.mark('narrow', oldest, 'archived');
+        return vault.person(...args);
+      },
+    };
+    const inbox = createInbox({ redis, vault: meddling, limits });
+    const page = await inbox.page('narrow', { limit: 100, offset: 200, category: 'care' });
+    expect(steps).toBeGreaterThan(2);
+    expect({ epoch: page.epoch, offset: page.offset, unreadCount: page.unreadCount }).toEqual(before);
+    const missed = await inbox.since('narrow', page);
+    expect(missed.recovered && missed.changes).toMatchObject([
+      { event: 'archived', offset: before.offset + 1, notification: { id: oldest } },
+    ]);
+  });
+
+  test('when Redis has no room an inbox can be read, and what is removed or too old leaves with its count', async () => {
+    const inbox = createInbox({ redis, vault, limits: { maxItems: 10, retention: 500 } });
+    const items = [0, 1, 2].map((i) => testItem('full', { createdAt: Date.now() + (i === 0 ? 0 : 60_000 * i) }));
+    await inbox.append(items);
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1mb');
+    try {
+      await inbox.remove('full', items[1]?.id as string);
+      await expect(inbox.mark('full', items[2]?.id as string, 'archived')).rejects.toMatchObject({ code: 'QUEUE_FULL' });
+      await waitFor(async () => (await inbox.page('full', { limit: 10 })).data.length === 1, { what: 'the oldest to leave' });
+      expect(await inbox.page('full', { limit: 10 })).toMatchObject({
+        data: [{ id: items[2]?.id, archivedAt: null }],
+        unreadCount: 1,
+        offset: 5,
+      });
+    } finally {
+      await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+    }
+  });
+
+  test('without the key of its user a notification is not marked', async () => {
+    const inbox = createInbox({ redis, vault, limits: { maxItems: 10, retention: 1e9 } });
+    const item = testItem('keyless');
+    await inbox.append([item]);
+    const before = await inbox.head('keyless');
+    const away: Vault = { ...vault, person: () => Promise.reject(new CarillonError('KEY_STORE_UNAVAILABLE')) };
+    const other = createInbox({ redis, vault: away, limits: { maxItems: 10, retention: 1e9 } });
+    await expect(other.mark('keyless', item.id, 'archived')).rejects.toMatchObject({ code: 'KEY_STORE_UNAVAILABLE' });
+    expect(await inbox.head('keyless')).toEqual(before);
+  });
+
   test('tells of a gap when the subscription was lost, and goes on after it', async () => {
     const inbox = createInbox({ redis, vault, limits: { maxItems: 10, retention: 1e9 } });
     let gaps = 0;
@@ -192,6 +251,26 @@ describe('in Redis', () => {
     await inbox.append([testItem('cut')]);
     await waitFor(() => heard.includes(1), { what: 'a change after the gap' });
     await inbox.close();
+  });
+
+  test('who comes to follow when the inbox is closed, or while it closes, is refused and leaves no connection', async () => {
+    const listening = async () => (await redis.command<string[]>('PUBSUB', 'CHANNELS', '*too-late*')).length;
+    for (const isFollowed of [true, false]) {
+      const slow = { wait: Promise.resolve() };
+      const waiting: Vault = { ...vault, person: (...args) => slow.wait.then(() => vault.person(...args)) };
+      const inbox = createInbox({ redis, vault: waiting, limits: { maxItems: 10, retention: 1e9 } });
+      if (isFollowed) await inbox.follow('others', () => {});
+      let goOn = () => {};
+      slow.wait = new Promise((resolve) => {
+        goOn = resolve;
+      });
+      const late = inbox.follow('too-late', () => {});
+      const refused = expect(late).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' });
+      await inbox.close();
+      goOn();
+      await refused;
+      expect(await listening()).toBe(0);
+    }
   });
 
   describe('who follows beyond an erasure', () => {
