@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { CarillonError } from '@carillon/contracts';
-import { Cluster, Redis as Single } from 'ioredis';
+import { Cluster, type RedisOptions, Redis as Single } from 'ioredis';
 
 /** Where Redis is. */
 export interface RedisAddress {
@@ -105,7 +105,6 @@ export function createClient(urls: string[], cluster: boolean, temper: Temper): 
     clusterRetryStrategy: reconnectDelay,
     // The library groups what is sent in one tick into one pipeline per primary.
     enableAutoPipelining: true,
-    shardedSubscribers: true,
     slotsRefreshInterval: 30_000,
     // A fail-over takes seconds; whoever is patient waits for it.
     ...(temper === 'patient' && { maxRedirections: PATIENT_REDIRECTIONS, retryDelayOnFailover: 250, retryDelayOnClusterDown: 250 }),
@@ -113,6 +112,16 @@ export function createClient(urls: string[], cluster: boolean, temper: Temper): 
     ...(credentials.tls && { dnsLookup: (address: string, done: (error: null, address: string) => void) => done(null, address) }),
     redisOptions: { ...credentials, ...clientOptions(temper) },
   });
+}
+
+/** How one node is reached. */
+export type NodeOptions = Omit<RedisOptions, 'replyMapping'>;
+
+/** How any one node is reached: of a cluster all but where it is, which the cluster tells. */
+export function nodeOptions(urls: string[], cluster: boolean): NodeOptions {
+  const { host, port, ...credentials } = parseNode(urls[0] as string);
+  const common = { ...credentials, ...clientOptions('patient'), retryStrategy: reconnectDelay };
+  return cluster ? common : { ...common, host, port };
 }
 
 /** Connects, or gives up after a while and throws REDIS_UNAVAILABLE with the reason as its cause. */
@@ -158,6 +167,9 @@ export function replyCode(error: unknown): string | undefined {
 const FULL = new Set(['OOM', 'MISCONF']);
 /** Replies that say: not now, or not this server. */
 const AWAY = new Set(['READONLY', 'LOADING', 'CLUSTERDOWN', 'MASTERDOWN', 'TRYAGAIN', 'NOREPLICAS', 'BUSY']);
+/** Whether an error reply may be another one before long: Redis is not ready, or another node is in charge. */
+export const isPassing = (error: unknown): boolean => AWAY.has(replyCode(error) ?? '') || replyCode(error) === 'MOVED';
+
 /** Pause suggested while Redis has no room, ms. */
 const FULL_RETRY_MS = 1000;
 

@@ -116,9 +116,15 @@ export function createKeys(prefix: string) {
     auditChains: `${prefix}audit-chains`,
     /** Sorted set: chains that have ended and are still kept, by the time until which they are; a member is `<last record's time> <name>`. */
     auditEnded: `${prefix}audit-ended`,
+    /** String: whom a one-time link signs in, sealed. `code` is the hash of the link's code. */
+    opening: (code: string) => `${prefix}opening:${code}`,
+    /** String: a session that was signed out of, by a hash, until it would have ended. */
+    endedSession: (session: string) => `${prefix}session-ended:${session}`,
     /** String: held while it is somebody's turn to look after the chains; list: when the last turns were. */
     auditTurn: [`${prefix}audit-turn`, `${prefix}audit-turns`] as const,
     /** String: since when the client tokens of a user count, ms. Shares the tag of their inbox, on whose channel it is announced. */
     revoked: (userId: string) => `${prefix}revoked:{${encodeTag(userId)}}`,
+    /** Hash: how many sockets a user has at each gateway, and until when that counts. */
+    sockets: (userId: string) => `${prefix}sockets:{${encodeTag(userId)}}`,
   };
 }

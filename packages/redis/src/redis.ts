@@ -1,9 +1,21 @@
 import type { CarillonError } from '@carillon/contracts';
 import type { Cluster, Redis as Single } from 'ioredis';
-import { type Client, connect, createClient, locate, type RedisAddress, redisError, replyCode, type Temper } from './connection.js';
+import {
+  type Client,
+  connect,
+  createClient,
+  locate,
+  nodeOptions,
+  type RedisAddress,
+  redisError,
+  replyCode,
+  type Temper,
+} from './connection.js';
 import { gathered } from './gather.js';
 import { createKeys, hashTag, type Keys } from './keys.js';
+import type { Pulse } from './line.js';
 import type { Script } from './script.js';
+import { clusterGround, openSubscriber, PULSE, type Subscriber, singleGround } from './subscriber.js';
 
 type Argument = string | number;
 
@@ -40,19 +52,13 @@ export interface Redis {
   scan(pattern: string, count: number): AsyncIterable<string[]>;
   /** The client itself, for a library that shares it (BullMQ). Who uses it must not close it. */
   readonly connection: Client;
-  /** A connection that listens to channels; see `Subscriber`. */
-  subscriber(): Promise<Subscriber>;
-  close(): Promise<void>;
-}
-
-/** Listens to pub/sub channels on a connection of its own. A message published while it is disconnected is lost. */
-export interface Subscriber {
-  /** Resolves when Redis has confirmed. @throws REDIS_UNAVAILABLE */
-  subscribe(channel: string): Promise<void>;
-  unsubscribe(channel: string): Promise<void>;
-  onMessage(listener: (channel: string, message: string) => void): void;
-  /** Called whenever messages may have been missed: the connection was lost and is back, all channels resubscribed. */
-  onGap(listener: () => void): void;
+  /**
+   * Listens to channels, by connections of its own; see `Subscriber`. How soon a silent one is noticed may be said. On a cluster it asks this Redis
+   * where channels live, so it is closed first.
+   *
+   * @throws REDIS_UNAVAILABLE if a single Redis cannot be reached within 10 s
+   */
+  subscriber(pulse?: Pulse): Promise<Subscriber>;
   close(): Promise<void>;
 }
 
@@ -84,6 +90,8 @@ export async function createRedis(address: RedisAddress, options: { prefix: stri
     (script, shared, calls) => runBatch(run, cluster, script, shared, calls),
     CALLS_PER_SCRIPT,
   );
+  const reach = nodeOptions(urls, cluster);
+  const ground = cluster ? clusterGround(client as Cluster, reach) : singleGround(reach);
   return {
     keys: createKeys(options.prefix),
     cluster,
@@ -93,7 +101,7 @@ export async function createRedis(address: RedisAddress, options: { prefix: stri
     batch: batch as Redis['batch'],
     scan: (pattern, count) => scan(cluster ? (client as Cluster).nodes('master') : [commander], pattern, count),
     connection: client,
-    subscriber: () => createSubscriber(createClient(urls, cluster, 'patient'), cluster),
+    subscriber: (pulse = PULSE) => openSubscriber(ground, pulse),
     close: () => closeClient(client),
   };
 }
@@ -163,37 +171,6 @@ async function* scan(nodes: readonly Single[], pattern: string, count: number): 
       cursor = next;
     } while (cursor !== '0');
   }
-}
-
-async function createSubscriber(client: Client, cluster: boolean): Promise<Subscriber> {
-  await connect(client);
-  client.on('error', () => {});
-  const gapListeners: (() => void)[] = [];
-  const reportGap = () => {
-    for (const listener of gapListeners) listener();
-  };
-  // On a cluster the subscriber connections are the library's own; it tells of their loss only in part, so owners also check positions by time.
-  // The answer to a ping comes behind those to the channels subscribed anew: from then on nothing is missed.
-  client.on('ready', () => {
-    client.ping().then(reportGap, () => {});
-  });
-  client.on('+node', reportGap);
-  const sharded = client as Cluster;
-  return {
-    subscribe: async (channel) => {
-      await guard(() => (cluster ? sharded.ssubscribe(channel) : client.subscribe(channel)));
-    },
-    unsubscribe: async (channel) => {
-      await guard(() => (cluster ? sharded.sunsubscribe(channel) : client.unsubscribe(channel)));
-    },
-    onMessage: (listener) => {
-      client.on(cluster ? 'smessage' : 'message', listener);
-    },
-    onGap: (listener) => {
-      gapListeners.push(listener);
-    },
-    close: () => closeClient(client),
-  };
 }
 
 /** Ends a client; waits for answers under way if the connection is up, else drops it. */
