@@ -6,14 +6,11 @@ export interface Key {
   readonly id: string;
   /** A key object: from plain bytes Node would make one for every message, at twice the cost of the cipher. */
   readonly secret: KeyObject;
-  /** How everything begins that it seals: version, length of the id, id. */
-  readonly head: Buffer;
 }
 
-/** A key by its id. */
+/** A key by its id, of up to 255 ASCII characters. */
 export function toKey(id: string, secret: KeyObject): Key {
-  const bytes = Buffer.from(id);
-  return { id, secret, head: Buffer.concat([Buffer.from([VERSION, bytes.length]), bytes]) };
+  return { id, secret };
 }
 
 /** First byte of an envelope: version 2 is AES-256-GCM with a 12-byte nonce and a 16-byte tag, associated data as `associatedData` makes it. */
@@ -47,7 +44,9 @@ export function sealWith(key: Key, bound: readonly string[], content: string | B
   cipher.setAAD(associatedData(bound));
   const body = typeof content === 'string' ? cipher.update(content, 'utf8') : cipher.update(content);
   cipher.final();
-  return Buffer.concat([key.head, nonce, body, cipher.getAuthTag()]).toString('base64');
+  // The head is made for each: kept with the key, so small a buffer would keep the whole pool alive that it was cut from.
+  const head = Buffer.from([VERSION, key.id.length]);
+  return Buffer.concat([head, Buffer.from(key.id, 'latin1'), nonce, body, cipher.getAuthTag()]).toString('base64');
 }
 
 /** The id of the key an envelope was sealed with; undefined for what is no envelope. */
@@ -59,12 +58,13 @@ export function keyIdOf(sealed: string): string | undefined {
 }
 
 /** Opens an envelope. @throws SEAL_BROKEN if it was altered, is bound to something else, or was not sealed with this key */
-export function openWith({ secret, head }: Key, bound: readonly string[], sealed: string): Buffer {
+export function openWith({ secret, id }: Key, bound: readonly string[], sealed: string): Buffer {
   const bytes = Buffer.from(sealed, 'base64');
-  const bodyStart = head.length + NONCE_BYTES;
-  if (bytes.length < bodyStart + TAG_BYTES || bytes.compare(head, 0, head.length, 0, head.length) !== 0)
-    throw new CarillonError('SEAL_BROKEN');
-  const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(head.length, bodyStart), CIPHER);
+  const nonceStart = 2 + id.length;
+  const bodyStart = nonceStart + NONCE_BYTES;
+  const isOurs = bytes[0] === VERSION && bytes[1] === id.length && bytes.toString('latin1', 2, nonceStart) === id;
+  if (!isOurs || bytes.length < bodyStart + TAG_BYTES) throw new CarillonError('SEAL_BROKEN');
+  const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(nonceStart, bodyStart), CIPHER);
   decipher.setAAD(associatedData(bound));
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
   try {

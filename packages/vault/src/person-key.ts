@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { CarillonError } from '@carillon/contracts';
-import { keyIdOf, openWith, sealWith, toKey } from './envelope.js';
+import { type Key, keyIdOf, openWith, sealWith, toKey } from './envelope.js';
 
 /** What is sealed under a person's key: items of jobs, inbox bodies, what the directory knows of them, previews of their messages, categories in records. */
 export type PersonPurpose = 'job' | 'inbox' | 'person' | 'preview' | 'record';
@@ -39,33 +39,62 @@ export interface PersonEntry {
 
 /** A person's key from its entry; `secret` is missing where there is none, `fault` says why it could not be unwrapped. */
 export function createPersonKey(name: string, entry: PersonEntry, secret: KeyObject | undefined, fault?: CarillonError): PersonKey {
-  const bound = (purpose: PersonPurpose, about: string) => [purpose, name, about];
   const key = entry.id !== undefined && secret ? toKey(entry.id, secret) : undefined;
-  const held = () => {
-    if (!key) throw fault ?? missing(entry);
-    return key;
-  };
-  return {
-    name,
-    check: () => void held(),
-    isThere: key !== undefined,
-    isErasing: entry.until !== undefined,
-    erasedAt: entry.erasedAt ?? 0,
-    seal: (purpose, about, text) => sealWith(held(), bound(purpose, about), text),
-    open(purpose, about, sealed) {
-      // Somebody who was never erased has no destroyed keys to look for.
-      if (entry.erased?.includes(keyIdOf(sealed) ?? '')) throw new CarillonError('PERSON_ERASED');
-      if (!key) throw fault ?? new CarillonError('SEAL_BROKEN');
-      return openWith(key, bound(purpose, about), sealed).toString('utf8');
-    },
-  };
+  return new HeldKey(name, key, entry, fault);
+}
+
+/** A class and not closures: a gateway holds one for every user it serves, and keeps nothing of their entry that it does not need. */
+class HeldKey implements PersonKey {
+  readonly name: string;
+  readonly erasedAt: number;
+  readonly #key: Key | undefined;
+  readonly #erased: readonly string[] | undefined;
+  readonly #until: number | undefined;
+  readonly #fault: CarillonError | undefined;
+
+  constructor(name: string, key: Key | undefined, { erased, erasedAt = 0, until }: PersonEntry, fault: CarillonError | undefined) {
+    this.name = name;
+    this.erasedAt = erasedAt;
+    this.#key = key;
+    this.#erased = erased;
+    this.#until = until;
+    this.#fault = fault;
+  }
+
+  get isThere(): boolean {
+    return this.#key !== undefined;
+  }
+
+  get isErasing(): boolean {
+    return this.#until !== undefined;
+  }
+
+  check(): void {
+    this.#held();
+  }
+
+  seal(purpose: PersonPurpose, about: string, text: string): string {
+    return sealWith(this.#held(), [purpose, this.name, about], text);
+  }
+
+  open(purpose: PersonPurpose, about: string, sealed: string): string {
+    // Somebody who was never erased has no destroyed keys to look for.
+    if (this.#erased?.includes(keyIdOf(sealed) ?? '')) throw new CarillonError('PERSON_ERASED');
+    if (!this.#key) throw this.#fault ?? new CarillonError('SEAL_BROKEN');
+    return openWith(this.#key, [purpose, this.name, about], sealed).toString('utf8');
+  }
+
+  #held(): Key {
+    if (!this.#key) throw this.#fault ?? missing(this.#until);
+    return this.#key;
+  }
 }
 
 /** Pause suggested while an erasure is about to be done, ms. */
 const RETRY_MS = 1000;
 
 /** Why nothing is sealed: they are being erased, or nobody has made them a key. */
-function missing({ until }: PersonEntry): CarillonError {
+function missing(until: number | undefined): CarillonError {
   if (until === undefined) return new CarillonError('SEAL_BROKEN');
   return new CarillonError('ERASURE_UNDER_WAY', { field: 'userId', retryAfter: Math.max(RETRY_MS, until - Date.now()) });
 }
