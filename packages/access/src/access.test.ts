@@ -1,21 +1,11 @@
-import { createHmac } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { createApiKeys, createTokenIssuer, createTokenVerifier, isRevoked } from './index.js';
+import { badTokens, tokenByHand } from './testing.js';
 
 const jwtSecret = 'a secret of thirty-two bytes or more';
 const now = () => Math.floor(Date.now() / 1000);
-const base64url = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
-
-/** A token made by hand, so that what jose would refuse to make can be tried too. */
-function token(payload: Record<string, unknown>, header: Record<string, unknown> = {}, secret = jwtSecret): string {
-  const alg = header.alg ?? 'HS256';
-  const signed = `${base64url({ alg: 'HS256', typ: 'JWT', ...header })}.${base64url(payload)}`;
-  if (alg === 'none') return `${signed}.`;
-  return `${signed}.${createHmac(alg === 'HS512' ? 'sha512' : 'sha256', secret)
-    .update(signed)
-    .digest('base64url')}`;
-}
 const good = () => ({ sub: 'auth0|anna', exp: now() + 60 });
+const token = (payload: unknown, header: Record<string, unknown> = {}, secret = jwtSecret) => tokenByHand(payload, header, secret);
 const verifier = createTokenVerifier({ jwtSecret });
 
 test('an ordinary access token with further claims passes', async () => {
@@ -60,42 +50,27 @@ test.each<[string, number | undefined, number, boolean]>([
   expect(isRevoked({ ...(issuedAt !== undefined && { issuedAt }) }, since)).toBe(revoked);
 });
 
-test.each<[string, () => string, string]>([
-  ['expired', () => token({ ...good(), exp: now() - 1 }), 'TOKEN_EXPIRED'],
-  ['expired this very second', () => token({ ...good(), exp: now() }), 'TOKEN_EXPIRED'],
-  ['expired and wrongly signed', () => token({ ...good(), exp: now() - 1 }, {}, 'other'), 'TOKEN_INVALID'],
-  ['missing exp', () => token({ sub: 'u' }), 'TOKEN_INVALID'],
-  ['exp as text', () => token({ ...good(), exp: '9999999999' }), 'TOKEN_INVALID'],
-  ['exp beyond numbers', () => token({ ...good(), exp: 1e300 }), 'TOKEN_INVALID'],
-  ['missing sub', () => token({ exp: now() + 60 }), 'TOKEN_INVALID'],
-  ['empty sub', () => token({ ...good(), sub: '' }), 'TOKEN_INVALID'],
-  ['sub with control characters', () => token({ ...good(), sub: 'a\nb' }), 'TOKEN_INVALID'],
-  ['sub of 257 characters', () => token({ ...good(), sub: 'a'.repeat(257) }), 'TOKEN_INVALID'],
-  ['sub that is a number', () => token({ ...good(), sub: 7 }), 'TOKEN_INVALID'],
-  ['alg none', () => token(good(), { alg: 'none' }), 'TOKEN_INVALID'],
-  ['HS512', () => token(good(), { alg: 'HS512' }), 'TOKEN_INVALID'],
-  ['another secret', () => token(good(), {}, 'another'), 'TOKEN_INVALID'],
-  ['unknown crit', () => token(good(), { crit: ['x'], x: 1 }), 'TOKEN_INVALID'],
-  ['future nbf', () => token({ ...good(), nbf: now() + 30 }), 'TOKEN_INVALID'],
-  ['9 kB of garbage', () => 'x'.repeat(9 * 1024), 'TOKEN_INVALID'],
-  ['9 kB, well signed', () => token({ ...good(), pad: 'x'.repeat(9 * 1024) }), 'TOKEN_INVALID'],
-  ['a flipped signature', () => flip(token(good())), 'TOKEN_INVALID'],
-  ['a swapped payload', () => swap(token(good()), { ...good(), sub: 'mallory' }), 'TOKEN_INVALID'],
-  ['a payload that is no object', () => token([] as never), 'TOKEN_INVALID'],
-  ['an injected jwk', () => injected(), 'TOKEN_INVALID'],
-  ['nothing', () => '', 'TOKEN_INVALID'],
-  ['two dots', () => '..', 'TOKEN_INVALID'],
-  ['no text', () => 5 as never, 'TOKEN_INVALID'],
-])('refuses %s', async (_, make, code) => {
-  await expect(verifier.verify(make())).rejects.toMatchObject({ name: 'CarillonError', code });
+/** The code a token is refused with. */
+const refusalOf = (of: Pick<typeof verifier, 'verify'>, bad: string) =>
+  of.verify(bad).then(
+    () => 'accepted',
+    (error) => error.code,
+  );
+
+test('bad tokens of many kinds are refused', async () => {
+  const bad = await badTokens(jwtSecret);
+  expect(new Set(bad.map(({ name }) => name)).size).toBeGreaterThanOrEqual(25);
+  for (const { name, token, code } of bad) expect([name, await refusalOf(verifier, token)]).toEqual([name, code]);
+  expect(await refusalOf(verifier, token(good()))).toBe('accepted');
 });
 
-const flip = (text: string) => text.slice(0, -2) + (text.at(-2) === 'A' ? 'B' : 'A') + text.slice(-1);
-function swap(text: string, payload: unknown): string {
-  const [header, , signature] = text.split('.');
-  return `${header}.${base64url(payload)}.${signature}`;
-}
-const injected = () => token(good(), { jwk: { kty: 'oct', k: base64url('mine'), alg: 'HS256' } }, 'mine');
+test.each<[string, unknown]>([
+  ['nothing', ''],
+  ['a number', 5],
+  ['no value', undefined],
+])('refuses %s', async (_, value) => {
+  expect(await refusalOf(verifier, value as string)).toBe('TOKEN_INVALID');
+});
 
 test('issuer and audience bind once they are set', async () => {
   const strict = createTokenVerifier({ jwtSecret, issuer: 'us', audience: 'carillon' });

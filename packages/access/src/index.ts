@@ -1,5 +1,6 @@
-/** Who may do what: client tokens and API keys. Owner of jose. */
+/** Who may do what: client tokens, API keys, and how much of anything. Owner of jose and rate-limiter-flexible. */
 export { type ApiKey, type ApiKeys, createApiKeys } from './api-keys.js';
+export { createRate, networkOf, type Rate, type Taken } from './rates.js';
 export { createRevocations, isRevoked, type Revocations } from './revocations.js';
 export {
   createTokenIssuer,
