@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { CarillonError } from '@carillon/contracts';
 import { PII_POLICY_DEFAULT, readPiiPolicy } from '@carillon/redaction';
 import { expect, test } from '@jest/globals';
-import { configFromOptions, readConfig } from './config.js';
+import { configFromOptions, readConfig, readSettings } from './config.js';
 import { renderConfigurationTable } from './configuration-page.js';
 
 const KEY = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
@@ -37,6 +37,12 @@ test('an empty environment gives the defaults of the contract, frozen', () => {
     piiPolicy: PII_POLICY_DEFAULT,
     acceptRisk: [],
     production: false,
+    trustProxy: false,
+    connectionsPerUser: 100,
+    connectionsPerAddress: 2000,
+    rateConnections: { count: 6000, window: 60_000 },
+    rateHandshakes: { count: 1000, window: 1000 },
+    rateMessages: { count: 6000, window: 60_000 },
     delivery: 'live',
     rateApi: 1,
     partitions: 1,
@@ -60,6 +66,7 @@ test('every variable is read', () => {
       NOTIFICATION_ADMIN_PORT: '9002',
       NOTIFICATION_API_KEYS: 'backend:abc, ops[send+read+admin]:def',
       NOTIFICATION_JWT_SECRET: 'a secret with spaces',
+      NOTIFICATION_JWKS_URL: 'https://issuer.example/.well-known/jwks.json',
       NOTIFICATION_JWT_ISSUER: 'https://issuer.example/',
       NOTIFICATION_JWT_AUDIENCE: 'carillon',
       NOTIFICATION_JWT_USER_CLAIM: 'https://clinic.example/user',
@@ -71,6 +78,16 @@ test('every variable is read', () => {
       NOTIFICATION_ACCEPT_RISK: 'plain-ws, eviction',
       NODE_ENV: 'production',
       NOTIFICATION_PUBLIC_URL: 'https://notify.clinic.example/',
+      NOTIFICATION_PUBLIC_SOCKET_URL: 'wss://notify.clinic.example/socket/',
+      NOTIFICATION_TLS_CERT: '/etc/tls/tls.crt',
+      NOTIFICATION_TLS_KEY: '/etc/tls/tls.key',
+      NOTIFICATION_ALLOWED_ORIGINS: 'https://app.clinic.example, http://localhost:5173',
+      NOTIFICATION_TRUST_PROXY: 'loopback, 10.0.0.0/8, 2001:db8::/32',
+      NOTIFICATION_CONNECTIONS_PER_USER: '10',
+      NOTIFICATION_CONNECTIONS_PER_IP: '5000',
+      NOTIFICATION_RATE_CONNECTIONS: '600/m',
+      NOTIFICATION_RATE_HANDSHAKES: '50/s',
+      NOTIFICATION_RATE_MESSAGES: '1000/h',
       EMAIL_FROM_ADDRESS: 'clinic@clinic.example',
       NOTIFICATION_EMAIL_PROVIDERS: 'smtp, sendgrid',
       SENDGRID_API_KEY: 'SG.x',
@@ -106,6 +123,7 @@ test('every variable is read', () => {
     adminPort: 9002,
     apiKeys: 'backend:abc, ops[send+read+admin]:def',
     jwtSecret: 'a secret with spaces',
+    jwksUrl: 'https://issuer.example/.well-known/jwks.json',
     jwtIssuer: 'https://issuer.example/',
     jwtAudience: 'carillon',
     jwtUserClaim: 'https://clinic.example/user',
@@ -117,6 +135,16 @@ test('every variable is read', () => {
     acceptRisk: ['plain-ws', 'eviction'],
     production: true,
     publicUrl: 'https://notify.clinic.example',
+    publicSocketUrl: 'wss://notify.clinic.example/socket',
+    tlsCert: '/etc/tls/tls.crt',
+    tlsKey: '/etc/tls/tls.key',
+    allowedOrigins: ['https://app.clinic.example', 'http://localhost:5173'],
+    trustProxy: ['loopback', '10.0.0.0/8', '2001:db8::/32'],
+    connectionsPerUser: 10,
+    connectionsPerAddress: 5000,
+    rateConnections: { count: 600, window: 60_000 },
+    rateHandshakes: { count: 50, window: 1000 },
+    rateMessages: { count: 1000, window: 3_600_000 },
     emailFromAddress: 'clinic@clinic.example',
     emailProviders: 'smtp, sendgrid',
     sendgridApiKey: 'SG.x',
@@ -202,6 +230,58 @@ test('API keys that could not be used are told by their places, all of them, alo
     ...[3, 4, 5, 6, 7].map((place) => `NOTIFICATION_API_KEYS: entry ${place}`),
   ]);
   expect(problems.join()).not.toMatch(/hunter2|k\d/);
+});
+
+test.each<[string, string[], string[]]>([
+  [
+    'NOTIFICATION_JWKS_URL',
+    ['https://a.example/keys', 'http://localhost:9000/keys', 'http://127.0.0.1/keys', 'http://[::1]:1/keys'],
+    ['http://a.example/keys', 'http://127.0.0.1.example/keys', 'https://user:hunter2@a.example/keys', 'file:///etc/keys', 'a.example'],
+  ],
+  ['NOTIFICATION_PUBLIC_SOCKET_URL', ['wss://a.example', 'ws://a:1/x'], ['https://a.example', 'wss://', 'a.example']],
+  [
+    'NOTIFICATION_ALLOWED_ORIGINS',
+    ['https://a.example', 'http://a:1,https://b'],
+    ['*', 'null', 'https://a.example/', 'https://*.a.example', 'a', 'https://a,,'],
+  ],
+  [
+    'NOTIFICATION_TRUST_PROXY',
+    ['true', 'false', '0', '2', '10.0.0.1', '10.0.0.0/8,::1', 'loopback,uniquelocal'],
+    ['yes', '-1', '1.5', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/8', 'proxy.example', '::1/129', 'loopback,'],
+  ],
+  ['NOTIFICATION_CONNECTIONS_PER_USER', ['1', '10000'], ['0', '10001', '-1', 'many']],
+  ['NOTIFICATION_CONNECTIONS_PER_IP', ['1', '1000000'], ['0', '1000001', '1.5']],
+  ['NOTIFICATION_RATE_CONNECTIONS', ['1/s', '10/h'], ['0/s', '1/d', '5', '-1/s']],
+  ['NOTIFICATION_RATE_HANDSHAKES', ['1000/s'], ['/s', '0/m']],
+  ['NOTIFICATION_RATE_MESSAGES', ['1/m'], ['1.5/m', '00/m']],
+])('%s takes what it can be, and names itself for all else', (name, good, bad) => {
+  for (const text of good) expect(readConfig({ [name]: text })).toBeDefined();
+  for (const text of bad) {
+    const problems = problemsOf(() => readConfig({ [name]: text }));
+    expect([text, problems.map((problem) => problem.split(':')[0])]).toEqual([text, [name]]);
+    expect(problems.join()).not.toContain('hunter2');
+  }
+});
+
+test('origins, proxies and quotas may be given as the values they stand for', () => {
+  const given = { allowedOrigins: ['https://a.example'], trustProxy: 1, rateMessages: { count: 5, window: 100 }, rateHandshakes: '7/s' };
+  expect(configFromOptions(given)).toMatchObject({ ...given, rateHandshakes: { count: 7, window: 1000 } });
+  expect(configFromOptions({ trustProxy: ['10.0.0.1'] }).trustProxy).toEqual(['10.0.0.1']);
+  const wrong = { trustProxy: -1, rateMessages: { count: 0, window: 1 }, rateHandshakes: null, allowedOrigins: [7] } as object;
+  expect(problemsOf(() => configFromOptions(wrong)).map((problem) => problem.split(':')[0])).toEqual([
+    'allowedOrigins',
+    'trustProxy',
+    'rateMessages',
+  ]);
+});
+
+test('of a secret and an address of keys one is enough; without either both are named', () => {
+  const read = (source: Record<string, string>) => readSettings(source, [], ['jwtSecret', 'jwksUrl']).problems;
+  expect(read({})).toEqual(['NOTIFICATION_JWT_SECRET or NOTIFICATION_JWKS_URL: is required']);
+  expect(read({ NOTIFICATION_JWT_SECRET: 's' })).toEqual([]);
+  expect(read({ NOTIFICATION_JWKS_URL: 'https://a.example/keys' })).toEqual([]);
+  expect(read({ NOTIFICATION_JWKS_URL: 'nowhere' })).toHaveLength(1);
+  expect(readSettings({}, []).problems).toEqual([]);
 });
 
 test('an empty variable counts as not set', () => {

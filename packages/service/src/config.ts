@@ -32,9 +32,19 @@ export interface ReadSettings<R extends SettingName> {
   readonly problems: readonly string[];
 }
 
-/** As `readConfig`, for who has more to say than what is wrong with the settings. */
-export function readSettings<R extends SettingName>(source: Environment, required: readonly R[]): ReadSettings<R> {
-  return assemble(fromEnvironment(source), (name) => settings[name].env, required, []);
+/** As `readConfig`, for who has more to say than what is wrong with the settings. Of the settings `eitherOf`, one at least is required. */
+export function readSettings<R extends SettingName>(
+  source: Environment,
+  required: readonly R[],
+  eitherOf: readonly SettingName[] = [],
+): ReadSettings<R> {
+  const read = assemble(fromEnvironment(source), (name) => settings[name].env, required, []);
+  const envs = eitherOf.map((name) => settings[name].env);
+  const isGiven = eitherOf.some((name) => read.config[name] !== undefined);
+  // What was given and is wrong has been told of.
+  const isTold = read.problems.some((problem) => envs.includes(problem.split(':')[0] as (typeof envs)[number]));
+  if (envs.length === 0 || isGiven || isTold) return read;
+  return { ...read, problems: [...read.problems, `${envs.join(' or ')}: is required`] };
 }
 
 function whole<R extends SettingName>({ config, problems }: ReadSettings<R>): ConfigWith<R> {

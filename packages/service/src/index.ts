@@ -8,5 +8,6 @@ export { createLog, type Log, type LogFields, noLog } from './log.js';
 export { createMetrics, type Metrics, noMetrics, type PrometheusMetrics, type QueueLength } from './metrics.js';
 export { type ProcessOptions, type ProcessParts, runProcess, type Started } from './process.js';
 export { checkStart, type RedisFacts, type RedisProbe, type StartCheck } from './production.js';
-export type { Config, DeliveryMode, LogLevel, Options, PhiPolicy, Risk, SettingName } from './settings.js';
+export type { Config, DeliveryMode, LogLevel, Options, PhiPolicy, Quota, Risk, SettingName, TrustProxy } from './settings.js';
+export { openTls, type Tls, type TlsCredentials } from './tls.js';
 export { workerEvents } from './worker-events.js';

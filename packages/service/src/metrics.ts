@@ -28,7 +28,9 @@ export interface Metrics {
   /** `type` is a known type of frame, or `unknown`. */
   frameReceived(type: string): void;
   framesSent(count: number): void;
-  /** `where` is the door: `http` (API key), `me` (client token), `admin` (signing in), `webhook` (a provider's signature), `socket`. */
+  /** A handshake was refused: `origin`, `waiting` and `network` (too many of one network), or `handshakes` (too many of all). */
+  handshakeRefused(reason: string): void;
+  /** `where` is the door: `http` (API key), `me` (client token), `admin` (signing in), `link` (a one-time link), `webhook` (a provider's signature), `socket`. */
   authenticationFailed(where: string, code: string): void;
   /** Has queue lengths read whenever metrics are rendered. A reading that fails or takes over 2 s is left out. Ends by the function returned. */
   watchQueues(read: () => Promise<readonly QueueLength[]>): () => void;
@@ -56,6 +58,7 @@ export const noMetrics: Metrics = {
   connectionError() {},
   frameReceived() {},
   framesSent() {},
+  handshakeRefused() {},
   authenticationFailed() {},
   watchQueues: () => () => {},
 };
@@ -161,12 +164,13 @@ function providers(registry: Registry): Pick<Metrics, 'providerCalled' | 'receip
 
 function sockets(
   registry: Registry,
-): Pick<Metrics, 'connectionOpened' | 'connectionClosed' | 'connectionError' | 'frameReceived' | 'framesSent'> {
+): Pick<Metrics, 'connectionOpened' | 'connectionClosed' | 'connectionError' | 'frameReceived' | 'framesSent' | 'handshakeRefused'> {
   const open = new Gauge({ name: 'carillon_connections', help: 'Sockets open now.', registers: [registry] });
   const closed = counter(registry, 'connections_closed_total', 'Sockets closed, by close code.', ['code']);
   const errors = counter(registry, 'connection_errors_total', 'Errors told to or met on sockets, by code.', ['code']);
   const received = counter(registry, 'frames_received_total', 'Frames clients sent, by type.', ['type']);
   const sent = counter(registry, 'frames_sent_total', 'Frames sent to clients.');
+  const refused = counter(registry, 'handshakes_refused_total', 'Handshakes refused, by reason.', ['reason']);
   const closeCode = bounded();
   const errorCode = bounded();
   const frameType = bounded();
@@ -179,6 +183,7 @@ function sockets(
     connectionError: (code) => errors.inc({ code: errorCode(code) }),
     frameReceived: (type) => received.inc({ type: frameType(type) }),
     framesSent: (count) => sent.inc(count),
+    handshakeRefused: (reason) => refused.inc({ reason }),
   };
 }
 

@@ -30,6 +30,8 @@ export interface Started {
 export interface ProcessOptions<R extends SettingName> extends Omit<StartCheck, 'config'> {
   /** Settings without which it does not start. */
   readonly required: readonly R[];
+  /** Settings of which it needs one at least. */
+  readonly eitherOf?: readonly SettingName[];
   /** Where settings are read; the environment of this process unless told. */
   readonly source?: Environment;
 }
@@ -46,7 +48,7 @@ export async function runProcess<R extends SettingName>(
   options: ProcessOptions<R>,
   start: (parts: ProcessParts<R>) => Promise<Started>,
 ): Promise<number> {
-  const { config, problems } = readSettings(options.source ?? environment, options.required);
+  const { config, problems } = readSettings(options.source ?? environment, options.required, options.eitherOf);
   const check: StartCheck = { config, probe: options.probe, sockets: options.sockets };
   const log = createLog({ level: config.logLevel, name });
   if (problems.length > 0) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CarillonError } from '@carillon/contracts';
 import { expect, test } from '@jest/globals';
 import { configFromOptions, readConfig } from './config.js';
-import { checkStart, examineStart, lineOf, productionProblems, type RedisFacts } from './production.js';
+import { checkStart, examineStart, productionProblems, type RedisFacts } from './production.js';
 
 const random = (bytes: number, encoding: 'base64' | 'base64url') =>
   Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString(encoding);
@@ -77,8 +77,30 @@ test('what is accepted by name is a warning, the rest is refused still', async (
   expect(refused).toEqual([]);
   expect(accepted.map(({ risk }) => risk)).toEqual(['plain-redis', 'eviction', 'eviction']);
   expect(await refusal(checkStart({ ...check, sockets: true }, { warn() {}, debug() {} }))).toEqual([
-    lineOf({ risk: 'plain-ws', setting: 'NOTIFICATION_WS_PORT', fault: 'serves ws:// without TLS; put a proxy in front that speaks it' }),
+    expect.stringMatching(/^NOTIFICATION_WS_PORT: serves ws:.* set NOTIFICATION_TLS_CERT, .*NOTIFICATION_ACCEPT_RISK=plain-ws/),
   ]);
+});
+
+test('sockets with a certificate of our own are not plain', async () => {
+  const tls = { NOTIFICATION_TLS_CERT: '/etc/tls/tls.crt', NOTIFICATION_TLS_KEY: '/etc/tls/tls.key' };
+  const check = { probe: tells('noeviction'), sockets: true };
+  expect((await examineStart({ ...check, config: readConfig({ ...safe(), ...tls }) })).refused).toEqual([]);
+  expect((await examineStart({ ...check, config: readConfig(safe()) })).refused).toHaveLength(1);
+});
+
+test('an issuer whose tokens are bound to nothing is a warning, in production and elsewhere', async () => {
+  const keys = { NOTIFICATION_JWKS_URL: 'https://issuer.example/keys' };
+  const warnedOf = async (given: Record<string, string>) => {
+    const warned: unknown[] = [];
+    const log = { debug() {}, warn: (_: string, fields?: object) => void warned.push(fields) };
+    await checkStart({ config: readConfig(given), probe: tells('noeviction') }, log);
+    return warned;
+  };
+  const [issuer, audience] = [{ setting: 'NOTIFICATION_JWT_ISSUER' }, { setting: 'NOTIFICATION_JWT_AUDIENCE' }];
+  expect(await warnedOf({ ...safe(), ...keys })).toEqual([issuer, audience]);
+  expect(await warnedOf({ ...keys, NOTIFICATION_JWT_ISSUER: 'https://issuer.example/' })).toEqual([audience]);
+  expect(await warnedOf({ ...keys, NOTIFICATION_JWT_ISSUER: 'a', NOTIFICATION_JWT_AUDIENCE: 'b' })).toEqual([]);
+  expect(await warnedOf({})).toEqual([]);
 });
 
 test('outside production all of it is mentioned, one line each, and nothing is said of a laptop', async () => {

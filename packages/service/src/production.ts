@@ -45,8 +45,8 @@ export interface StartCheck {
 const redisSettings = ['redisUrl', 'keysRedisUrl'] as const satisfies readonly SettingName[];
 type RedisSetting = (typeof redisSettings)[number];
 
-/** Whether sockets are encrypted by the process that serves them. None is yet: TLS is a proxy's in front. */
-const encryptsSockets = (_config: Config) => false;
+/** Whether sockets are encrypted by the process that serves them, and not by a proxy in front. */
+const encryptsSockets = ({ tlsCert }: Config) => tlsCert !== undefined;
 
 /** All that production would refuse, in the order of the settings. Redis is judged only where one was configured: the embedded one is ours. */
 export function productionProblems(config: Config, facts: StartFacts): StartProblem[] {
@@ -65,7 +65,7 @@ export function productionProblems(config: Config, facts: StartFacts): StartProb
     problems.push({
       risk: 'plain-ws',
       setting: settings.wsPort.env,
-      fault: 'serves ws:// without TLS; put a proxy in front that speaks it',
+      fault: `serves ws:// without TLS; set ${settings.tlsCert.env}, or put a proxy in front that speaks it`,
     });
   for (const weak of weakSecrets(config)) problems.push({ risk: 'weak-secret', ...weak });
   return problems;
@@ -105,6 +105,7 @@ export async function examineStart(check: StartCheck): Promise<{ refused: string
 
 /**
  * Refuses a start in production that would not be safe, and warns of what was accepted, a line each; outside production it only mentions it.
+ * Warns anywhere of an issuer whose tokens are bound to nothing.
  *
  * @throws CONFIGURATION_INVALID with all that is wrong, a line each, and no value in any; REDIS_UNAVAILABLE.
  */
@@ -113,6 +114,14 @@ export async function checkStart(check: StartCheck, log: Pick<Log, 'warn' | 'deb
   if (refused.length > 0) throw new CarillonError('CONFIGURATION_INVALID', { message: refused.join('\n') });
   const level = check.config.production ? 'warn' : 'debug';
   for (const { fault, ...where } of accepted) log[level](`not safe for production: ${fault}`, where);
+  for (const setting of unboundBy(check.config))
+    log.warn('client tokens that the issuer signs for others are good here; bind them', { setting });
+}
+
+/** What would bind the tokens of an issuer to us and is not set: the keys alone tell neither for whom nor, often, by whom a token is. */
+function unboundBy({ jwksUrl, jwtIssuer, jwtAudience }: Config): string[] {
+  if (jwksUrl === undefined) return [];
+  return [...(jwtIssuer === undefined ? [settings.jwtIssuer.env] : []), ...(jwtAudience === undefined ? [settings.jwtAudience.env] : [])];
 }
 
 /** Why a Redis could not be asked: it is away, or its address is wrong. */

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { readApiKeys, readSender } from '@carillon/contracts';
 import { entities, PII_POLICY_DEFAULT, type PiiPolicy, readPiiPolicy } from '@carillon/redaction';
 import { z } from 'zod';
@@ -55,11 +56,33 @@ const isEncryptionKey = (entry: string) => /^[\w.-]{1,32}:[A-Za-z0-9+/]{43}=?$/.
 const isHttpUrl = (url: string) => /^https?:\/\//.test(url) && URL.canParse(url);
 const httpUrl = text('an http(s) address', /^https?:\/\/[^\s]+$/);
 
+/** Who can alter public keys on their way signs tokens for everybody. */
+function readKeysUrl(given: unknown): string | undefined {
+  if (typeof given !== 'string' || !URL.canParse(given)) return undefined;
+  const { protocol, hostname, username, password } = new URL(given);
+  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+  const isSafe = protocol === 'https:' || (protocol === 'http:' && isLoopback);
+  return isSafe && username === '' && password === '' ? given : undefined;
+}
+
 /** A rate as calls per ms. */
 const rate = value('a rate such as 100/s, 30/m or 1000/h', (given) => {
   const [, count, unit] = (typeof given === 'string' && /^(\d{1,9})\/(s|m|h)$/.exec(given)) || [];
   const perMs = count ? Number(count) / UNITS[unit as keyof typeof UNITS] : given;
   return typeof perMs === 'number' && perMs > 0 && Number.isFinite(perMs) ? perMs : undefined;
+});
+/** So many things in each window of time. */
+export interface Quota {
+  readonly count: number;
+  /** ms */
+  readonly window: number;
+}
+const quota = value<Quota>('a quota such as 100/s, 30/m or 1000/h', (given) => {
+  const [, count, unit] = (typeof given === 'string' && /^(\d{1,9})\/(s|m|h)$/.exec(given)) || [];
+  const read = count ? { count: Number(count), window: UNITS[unit as keyof typeof UNITS] } : (given as Partial<Quota> | null);
+  const isQuota =
+    typeof read === 'object' && read !== null && [read.count, read.window].every((n) => Number.isSafeInteger(n) && Number(n) > 0);
+  return isQuota ? (read as Quota) : undefined;
 });
 const rateOf = (channel: string) =>
   required(`NOTIFICATION_RATE_${channel.toUpperCase()}`, rate, {
@@ -75,6 +98,35 @@ const deliveryMode = value(`one of ${DELIVERY_MODES.join(', ')}`, (given) => DEL
 const PHI_POLICIES = ['standard', 'strict'] as const;
 /** What becomes of a field of a template that has no class: it may go anywhere, or counts as health information. */
 export type PhiPolicy = (typeof PHI_POLICIES)[number];
+
+/** Whose `X-Forwarded-For` is believed: nobody's, the next hop's, or that of these addresses and networks. */
+export type TrustProxy = boolean | number | readonly string[];
+const isNetwork = (text: string) => {
+  const [address = '', bits, more] = text.split('/');
+  const version = isIP(address);
+  const widest = version === 4 ? 32 : 128;
+  const isWidth = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= widest);
+  return ['loopback', 'linklocal', 'uniquelocal'].includes(text) || (version > 0 && isWidth && more === undefined);
+};
+const trustProxy = value<TrustProxy>('true, false, a number of hops, or addresses and networks, comma-separated', (given) => {
+  if (given === 'true' || given === true) return true;
+  if (given === 'false' || given === false) return false;
+  if (typeof given === 'number' || (typeof given === 'string' && /^\d{1,2}$/.test(given))) {
+    return Number.isInteger(Number(given)) && Number(given) >= 0 ? Number(given) : undefined;
+  }
+  const networks = typeof given === 'string' ? given.split(',').map((network) => network.trim()) : given;
+  return Array.isArray(networks) && networks.length > 0 && networks.every((one) => typeof one === 'string' && isNetwork(one))
+    ? networks
+    : undefined;
+});
+
+const allowedOrigins = value<readonly string[]>('origins such as https://app.example, comma-separated', (given) => {
+  const origins = typeof given === 'string' ? given.split(',').map((origin) => origin.trim()) : given;
+  // A browser sends no asterisk: who writes one means something that would not happen.
+  const isOrigin = (origin: unknown) =>
+    typeof origin === 'string' && !origin.includes('*') && URL.canParse(origin) && new URL(origin).origin === origin;
+  return Array.isArray(origins) && origins.length > 0 && origins.every(isOrigin) ? origins : undefined;
+});
 
 const RISKS = ['plain-redis', 'plain-ws', 'eviction', 'weak-secret'] as const;
 /** What a production start-up refuses unless it is accepted by name. */
@@ -165,8 +217,12 @@ export const settings = {
   }),
   jwtSecret: required('NOTIFICATION_JWT_SECRET', text('some text', /^.+$/s), {
     secret: true,
-    defaultDoc: 'generated (standalone), else required by the gateway',
+    defaultDoc: 'generated (standalone), else it or `NOTIFICATION_JWKS_URL` is required by the gateway',
     doc: 'Secret that signs and verifies client tokens (HS256); 32 random bytes or more.',
+  }),
+  jwksUrl: required('NOTIFICATION_JWKS_URL', value('an https address (http to this machine only), without a user', readKeysUrl), {
+    defaultDoc: 'none',
+    doc: 'Address of the public keys (JWKS, RFC 7517) of whoever signs client tokens, e.g. `https://clinic.eu.auth0.com/.well-known/jwks.json`; beside or in place of the secret. Set issuer and audience with it: else any token of that issuer is good here. `http://` to this machine only.',
   }),
   jwtIssuer: required('NOTIFICATION_JWT_ISSUER', text('1 to 512 characters', /^.{1,512}$/), {
     defaultDoc: 'not checked',
@@ -220,6 +276,66 @@ export const settings = {
     {
       defaultDoc: 'the HTTP address',
       doc: 'Where the HTTP interface is reached from outside: unsubscribe links and callbacks of providers begin with it.',
+    },
+  ),
+  publicSocketUrl: required(
+    'NOTIFICATION_PUBLIC_SOCKET_URL',
+    value('a ws(s) address', (given) =>
+      typeof given === 'string' && /^wss?:\/\//.test(given) && URL.canParse(given) ? given.replace(/\/+$/, '') : undefined,
+    ),
+    {
+      defaultDoc: 'the gateway on this machine',
+      doc: 'Where clients reach the gateway from outside, such as `wss://notify.clinic.example/socket`; `POST /v1/tokens` names it.',
+    },
+  ),
+  tlsCert: required('NOTIFICATION_TLS_CERT', text('a path or a PEM text', /^.+$/s), {
+    defaultDoc: 'no TLS of our own',
+    doc: 'Certificate with its chain (PEM, or the path of such a file) for `https` and `wss` without a proxy; a file is read again when it changes.',
+  }),
+  tlsKey: required('NOTIFICATION_TLS_KEY', text('a path or a PEM text', /^.+$/s), {
+    secret: true,
+    defaultDoc: 'required with a certificate',
+    doc: 'Private key of the certificate (PEM, or the path of such a file).',
+  }),
+  allowedOrigins: required('NOTIFICATION_ALLOWED_ORIGINS', allowedOrigins, {
+    defaultDoc: 'sockets from any page, HTTP from no other',
+    doc: 'Origins of the pages that may open sockets and call `/v1/me/*`, such as `https://app.clinic.example`, comma-separated; programs that send no origin are not concerned.',
+  }),
+  trustProxy: optional<TrustProxy>('NOTIFICATION_TRUST_PROXY', trustProxy, false, {
+    defaultDoc: '`false`',
+    doc: 'Whose `X-Forwarded-For` is believed: `true` (everybody’s), a number of hops, or addresses and networks, comma-separated, such as `loopback,10.0.0.0/8`. Limits per address need it behind a proxy.',
+  }),
+  connectionsPerUser: optional('NOTIFICATION_CONNECTIONS_PER_USER', integer(1, 10_000), 100, {
+    doc: 'Most sockets one user may have open, across all gateways; above that a socket closes with 3504.',
+  }),
+  connectionsPerAddress: optional('NOTIFICATION_CONNECTIONS_PER_IP', integer(1, 1_000_000), 2_000, {
+    doc: 'Most sockets of one address (IPv6: one /64) that may be open at one gateway without having authenticated; above that the handshake is answered 429.',
+  }),
+  rateConnections: optional(
+    'NOTIFICATION_RATE_CONNECTIONS',
+    quota,
+    { count: 6000, window: UNITS.m },
+    {
+      defaultDoc: '`6000/m`',
+      doc: 'Most sockets one address (IPv6: one /64) may open at one gateway, as `6000/m`; above that the handshake is answered 429.',
+    },
+  ),
+  rateHandshakes: optional(
+    'NOTIFICATION_RATE_HANDSHAKES',
+    quota,
+    { count: 1000, window: UNITS.s },
+    {
+      defaultDoc: '`1000/s`',
+      doc: 'Most sockets one gateway opens for all; above that the handshake is answered 503 with Retry-After.',
+    },
+  ),
+  rateMessages: optional(
+    'NOTIFICATION_RATE_MESSAGES',
+    quota,
+    { count: 6000, window: UNITS.m },
+    {
+      defaultDoc: '`6000/m`',
+      doc: 'Most messages one socket may send, as `6000/m`; above that it closes with 3013.',
     },
   ),
   emailFromAddress: required(
