@@ -1,10 +1,11 @@
 import { type CloseReason, closeCodes } from '@carillon/contracts';
 import type { Head } from '@carillon/inbox';
-import { Cursor } from './cursor.js';
-import { encode, pageFrame } from './frames.js';
+import { Cursor, type CursorOwner } from './cursor.js';
+import { encode, pageFrame, payloadOf } from './frames.js';
 import { DRAIN_CHECK_MS, type GatewayContext } from './link.js';
-import { Outbox } from './outbox.js';
+import { type Exit, Outbox } from './outbox.js';
 import { PAGE_DEFAULT, RETRY_AFTER_MS } from './parts.js';
+import type { Deadline } from './wheel.js';
 
 /** Any socket that a program wants a user's frames sent to; a `ws` WebSocket is one. */
 export interface AttachableSocket {
@@ -23,7 +24,7 @@ const CONNECTING = 0;
 const OPEN = 1;
 
 /** One socket that hears a user's changes and is not listened to. */
-export class Attachment {
+export class Attachment implements Exit, CursorOwner {
   readonly #userId: string;
   readonly #socket: AttachableSocket;
   readonly #context: GatewayContext;
@@ -33,24 +34,15 @@ export class Attachment {
   readonly #onDetached: () => void;
   readonly #opened: Promise<void>;
   #detached = false;
-  #cancelTimer: (() => void) | undefined;
+  #timer: Deadline | undefined;
 
   /** Hears every change from the moment of this call: the log is read in this very tick. `onDetached` is called once, whoever detaches. */
   constructor(userId: string, socket: AttachableSocket, context: GatewayContext, onDetached: () => void) {
     this.#userId = userId;
     this.#socket = socket;
     this.#context = context;
-    const limits = { maxBytes: context.options.maxBufferedBytes, maxWaitMs: context.options.maxUndrainedMs };
-    this.#outbox = new Outbox(
-      (frames) => this.#write(frames),
-      () => socket.bufferedAmount,
-      limits,
-      context.pace,
-    );
-    this.#cursor = new Cursor(
-      (frame) => this.#push(frame),
-      (reason) => this.#fail(reason),
-    );
+    this.#outbox = new Outbox(this, context.outboxLimits, context.pace);
+    this.#cursor = new Cursor(this);
     this.#onDetached = onDetached;
     let open = () => {};
     this.#opened = socket.readyState === CONNECTING ? new Promise((resolve) => (open = resolve)) : Promise.resolve();
@@ -68,7 +60,7 @@ export class Attachment {
   detach(): void {
     if (this.#detached) return;
     this.#detached = true;
-    this.#cancelTimer?.();
+    this.#timer?.cancel();
     this.#outbox.discard();
     for (const [event, listener] of this.#listeners) this.#socket.off?.(event, listener);
     this.#context.hub.leave(this.#userId, this.#cursor);
@@ -88,7 +80,7 @@ export class Attachment {
       if (this.#detached) return;
       parts.log.warn('an attached socket could not be subscribed; it is tried again', { userId: this.#userId, error });
       hub.leave(this.#userId, this.#cursor);
-      this.#cancelTimer = wheel.after(RETRY_AFTER_MS * (1 + Math.random()), () => void this.#start(again));
+      this.#timer = wheel.after(RETRY_AFTER_MS * (1 + Math.random()), () => void this.#start(again));
     }
   }
 
@@ -96,34 +88,40 @@ export class Attachment {
     const missed = await this.#context.hub.join(this.#userId, this.#cursor, head);
     if (missed.recovered) return this.#cursor.start(head, missed.changes);
     const page = await this.#context.parts.inbox.page(this.#userId, { limit: PAGE_DEFAULT });
-    this.#push(encode(pageFrame(page, true)));
+    this.push(encode(pageFrame(page, true)));
     this.#cursor.start(page);
   }
 
-  #push(frame: Buffer): void {
+  /** Sends a frame. */
+  push(frame: Buffer): void {
     if (this.#detached) return;
     const reason = this.#outbox.push(frame, false);
-    if (reason) this.#fail(reason);
-    else this.#cancelTimer ??= this.#context.wheel.after(DRAIN_CHECK_MS, () => this.#checkDrain());
+    if (reason) this.fail(reason);
+    else this.#timer ??= this.#context.wheel.after(DRAIN_CHECK_MS, () => this.#checkDrain());
+  }
+
+  get buffered(): number {
+    return this.#socket.bufferedAmount;
   }
 
   #checkDrain(): void {
-    this.#cancelTimer = undefined;
+    this.#timer = undefined;
     const state = this.#outbox.check();
-    if (state === 'TOO_SLOW') this.#fail(state);
-    else if (state === 'waiting') this.#cancelTimer = this.#context.wheel.after(DRAIN_CHECK_MS, () => this.#checkDrain());
+    if (state === 'TOO_SLOW') this.fail(state);
+    else if (state === 'waiting') this.#timer = this.#context.wheel.after(DRAIN_CHECK_MS, () => this.#checkDrain());
   }
 
-  #write(frames: readonly Buffer[]): void {
+  write(frames: readonly Buffer[]): void {
     try {
-      for (const frame of frames) if (this.#socket.readyState === OPEN) this.#socket.send(frame.toString());
+      for (const frame of frames) if (this.#socket.readyState === OPEN) this.#socket.send(payloadOf(frame).toString());
       this.#context.parts.metrics.framesSent(frames.length);
     } catch {
-      this.#fail('POSITION_LOST');
+      this.fail('POSITION_LOST');
     }
   }
 
-  #fail(reason: CloseReason): void {
+  /** Detaches the socket, and closes it if it can be. */
+  fail(reason: CloseReason): void {
     this.detach();
     try {
       const [code, text] = closeCodes[reason];

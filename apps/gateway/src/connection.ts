@@ -1,13 +1,15 @@
 import { isRevoked, type VerifiedToken } from '@carillon/access';
 import { CarillonError, type ClientFrame, type CloseReason, type ServerFrame, toCarillonError } from '@carillon/contracts';
-import type { Head, InboxPage, Resumption } from '@carillon/inbox';
+import type { Head } from '@carillon/inbox';
 import type { WebSocket } from 'ws';
-import { Cursor } from './cursor.js';
-import { changeFrame, countFrame, encode, errorFrame, pageFrame, readFrame } from './frames.js';
-import { type GatewayContext, Link } from './link.js';
-import { PAGE_DEFAULT, RETRY_AFTER_MS } from './parts.js';
+import type { Entry } from './admission.js';
+import { countFrame, encode, errorFrame, readFrame } from './frames.js';
+import { type GatewayContext, Link, type LinkListener } from './link.js';
+import { RETRY_AFTER_MS } from './parts.js';
 import { answer } from './requests.js';
-import { idsOfChanges, idsOfPage, noteDone, noteOpened, noteRefused } from './trail.js';
+import { Stream, type StreamOwner } from './stream.js';
+import { noteOpened, noteRefused } from './trail.js';
+import type { Deadline } from './wheel.js';
 
 type RequestId = string | number | undefined;
 type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -22,43 +24,49 @@ interface Session extends VerifiedToken {
   readonly requestId: RequestId;
 }
 
-/** Milliseconds a timer of the wheel is set ahead at most; a later expiry is armed again. */
+/** Reasons to refuse a client for what it showed. */
+type Refused = Extract<CloseReason, 'BAD_PROTOCOL' | 'TOKEN_REFUSED' | 'REVOKED' | 'CONNECTION_LIMIT' | 'TOO_MANY_REQUESTS'>;
+
+/** Milliseconds a timer of the wheel is set ahead at most; a later time is waited for in several turns. */
 const LONGEST_TIMER_MS = 24 * 3600 * 1000;
 
-/** The protocol of one client: proves who it is, answers its frames one after the other, and tells it the changes of its inbox. */
-export class Connection {
+/** Frames that may wait while a token is proved: a stranger's thousands of sockets must not hold gigabytes if its issuer is slow to answer. */
+const UNPROVED_WAITING_FRAMES = 10;
+
+/** The protocol of one client: proves who it is, answers its frames one after the other, and has it told the changes of its inbox. */
+export class Connection implements LinkListener, StreamOwner {
   readonly #context: GatewayContext;
+  readonly #entry: Entry;
   readonly #link: Link;
-  readonly #cursor: Cursor;
   readonly #messages: Message[] = [];
   #isWorking = false;
   #session: Session | undefined;
+  #stream: Stream | undefined;
+  /** Whether it has one of its user's places. */
+  #isSeated = false;
   /** Whether `authenticated` was sent. */
   #isGreeted = false;
   /** Since when tokens of the user count, ms, as far as it was told. */
   #revokedSince = 0;
+  /** Messages since the beginning of the window that runs, and when that began, ms of `performance.now()`. */
+  #received = 0;
+  #windowBegan = 0;
   /** The time to authenticate, then the life of the token. */
-  #cancelDeadline: () => void;
+  #deadline: Deadline;
+  readonly #onClosed: (connection: Connection) => void;
 
-  constructor(ws: WebSocket, context: GatewayContext, onClosed: () => void) {
+  constructor(ws: WebSocket, entry: Entry, context: GatewayContext, onClosed: (connection: Connection) => void) {
     this.#context = context;
+    this.#entry = entry;
     const { wheel, options } = context;
-    this.#cancelDeadline = wheel.after(options.authenticateWithinMs, () => this.#refuse('NOT_AUTHENTICATED', 'BAD_PROTOCOL'));
-    this.#link = new Link(ws, context, {
-      message: (text) => this.#receive(text),
-      ending: () => this.#release(),
-      closed: onClosed,
-    });
-    this.#cursor = new Cursor(
-      (frame) => this.#push(frame, false),
-      (reason) => this.#link.close(reason),
-      (since) => this.#hearRevoked(since),
-    );
+    this.#onClosed = onClosed;
+    this.#deadline = wheel.after(options.authenticateWithinMs, () => this.#refuse('NOT_AUTHENTICATED', 'BAD_PROTOCOL'));
+    this.#link = new Link(ws, context, this);
   }
 
-  /** Closes the socket with a reason, once. */
-  close(reason: CloseReason): void {
-    this.#link.close(reason);
+  /** Closes the socket with a reason, once, and with how long its client should stay away, ms. */
+  close(reason: CloseReason, retryAfter?: number): void {
+    this.#link.close(reason, retryAfter);
   }
 
   /** Cuts the connection. */
@@ -66,21 +74,43 @@ export class Connection {
     this.#link.terminate();
   }
 
-  #release(): void {
-    this.#cancelDeadline();
+  // What the link tells
+
+  message(message: Message): void {
+    const { maxWaitingFrames } = this.#context.options;
+    const most = this.#session ? maxWaitingFrames : Math.min(maxWaitingFrames, UNPROVED_WAITING_FRAMES);
+    if (this.#isTooMuch() || this.#messages.length >= most) {
+      this.close('TOO_MANY_REQUESTS', RETRY_AFTER_MS);
+      return;
+    }
+    // The first frame is there; how long it takes to prove it is our affair.
+    if (!this.#session) this.#deadline.cancel();
+    this.#messages.push(message);
+    if (!this.#isWorking) void this.#work();
+  }
+
+  ending(): void {
+    this.#deadline.cancel();
     this.#messages.length = 0;
-    if (this.#session) this.#context.hub.leave(this.#session.userId, this.#cursor);
+    this.#entry.leave();
+    this.#stream?.stop();
+    this.#standUp();
+  }
+
+  closed(): void {
+    this.#onClosed(this);
   }
 
   // Outgoing
 
-  #push(frame: Buffer, answer: boolean): void {
+  /** Sends a frame; nothing goes out to a client whose token has expired. */
+  send(frame: Buffer, isAnswer: boolean): void {
     if (this.#hasExpired()) this.close('TOKEN_EXPIRED');
-    else this.#link.push(frame, answer);
+    else this.#link.push(frame, isAnswer);
   }
 
   #send(frame: ServerFrame, requestId?: RequestId): void {
-    this.#push(encode(frame, requestId), true);
+    this.send(encode(frame, requestId), true);
   }
 
   #sendError(error: CarillonError, requestId: RequestId): void {
@@ -94,41 +124,63 @@ export class Connection {
     this.#sendError(error, requestId);
   }
 
+  /** Tells the client who it is and where its inbox stands. */
+  greet(head: Head, recovered: boolean): void {
+    const session = this.#session;
+    if (this.#link.isClosing || !session) return;
+    const { unreadCount, epoch, offset } = head;
+    this.#isGreeted = true;
+    noteOpened(this.#context.parts.audit, session.userId);
+    this.#send({ type: 'authenticated', data: { userId: session.userId, unreadCount, epoch, offset, recovered } }, session.requestId);
+    this.#send(countFrame(head));
+  }
+
   // Life of the token
 
   #hasExpired(): boolean {
     return this.#session !== undefined && Date.now() >= this.#session.expiresAt;
   }
 
-  #expireAt(expiresAt: number): void {
-    this.#cancelDeadline();
-    // A timer may be early against the wall clock, which the token is about.
-    this.#cancelDeadline = this.#context.wheel.after(Math.min(expiresAt - Date.now(), LONGEST_TIMER_MS), () => {
-      if (Date.now() >= expiresAt) this.close('TOKEN_EXPIRED');
-      else this.#expireAt(expiresAt);
+  /** Tells the client in good time that its token expires, and closes when it does. */
+  #watchExpiry(expiresAt: number): void {
+    this.#at(expiresAt - this.#context.options.tellExpiryBeforeMs, () => {
+      // A client that is not greeted yet could not renew.
+      if (!this.#isGreeted && !this.#hasExpired()) return this.#at(Date.now() + 1, () => this.#watchExpiry(expiresAt));
+      this.#send({ type: 'tokenExpiring', data: { expiresAt } });
+      this.#at(expiresAt, () => this.close('TOKEN_EXPIRED'));
+    });
+  }
+
+  /** Does something at a time, ms since the epoch, in place of what was to be done before. A timer may be early against the wall clock. */
+  #at(time: number, run: () => void): void {
+    this.#deadline.cancel();
+    if (this.#link.isClosing) return;
+    this.#deadline = this.#context.wheel.after(Math.min(time - Date.now(), LONGEST_TIMER_MS), () => {
+      if (Date.now() >= time) run();
+      else this.#at(time, run);
     });
   }
 
   /** Ends a session whose token was issued before; one that is just beginning is answered first. */
-  #hearRevoked(since: number): void {
+  revoked(since: number): void {
     this.#revokedSince = Math.max(this.#revokedSince, since);
     const session = this.#session;
     if (!session || this.#link.isClosing || !isRevoked(session, this.#revokedSince)) return;
     if (this.#isGreeted) this.close('REVOKED');
-    else this.#refuse(new CarillonError('TOKEN_REVOKED'), 'REVOKED', session.requestId);
+    else this.#refuse('TOKEN_REVOKED', 'REVOKED', session.requestId);
   }
 
   // Incoming
 
-  #receive(message: Message): void {
-    if (this.#messages.length >= this.#context.options.maxWaitingFrames) {
-      this.#link.close('TOO_MANY_REQUESTS', RETRY_AFTER_MS);
-      return;
+  /** Counts a message; whether it is one too many. Two numbers a socket: a limiter with a timer for each would cost more than the messages. */
+  #isTooMuch(): boolean {
+    const { count, window } = this.#context.options.rateMessages;
+    const now = performance.now();
+    if (this.#received === 0 || now - this.#windowBegan >= window) {
+      this.#windowBegan = now;
+      this.#received = 0;
     }
-    // The first frame is there; how long it takes to prove it is our affair.
-    if (!this.#session) this.#cancelDeadline();
-    this.#messages.push(message);
-    if (!this.#isWorking) void this.#work();
+    return ++this.#received > count;
   }
 
   async #work(): Promise<void> {
@@ -149,16 +201,17 @@ export class Connection {
   // Authentication: a ladder of refusals
 
   #refuse(
-    error: CarillonError | 'BAD_MESSAGE' | 'NOT_AUTHENTICATED',
-    reason: 'BAD_PROTOCOL' | 'TOKEN_REFUSED' | 'REVOKED',
+    error: CarillonError | 'BAD_MESSAGE' | 'NOT_AUTHENTICATED' | 'TOKEN_REVOKED' | 'CONNECTION_LIMIT',
+    reason: Refused,
     requestId?: RequestId,
+    retryAfter?: number,
   ): void {
     const told = typeof error === 'string' ? new CarillonError(error) : error;
     const { audit, metrics } = this.#context.parts;
     metrics.authenticationFailed('socket', told.code);
     if (reason !== 'BAD_PROTOCOL') noteRefused(audit, told.code, this.#session?.userId);
     this.#sendError(told, requestId);
-    this.close(reason);
+    this.close(reason, retryAfter);
   }
 
   async #authenticateMessage(message: Message): Promise<void> {
@@ -168,11 +221,13 @@ export class Connection {
     if (!received.isJson) return this.#refuse('BAD_MESSAGE', 'BAD_PROTOCOL');
     if (received.type !== 'authenticate') return this.#refuse('NOT_AUTHENTICATED', 'BAD_PROTOCOL', received.requestId);
     if ('error' in received) return this.#refuse(received.error, 'TOKEN_REFUSED', received.requestId);
-    const session = await this.#prove(received.frame as Frame<'authenticate'>);
+    const frame = received.frame as Frame<'authenticate'>;
+    const session = await this.#prove(frame);
     if (!session || this.#link.isClosing) return;
     this.#session = session;
-    this.#expireAt(session.expiresAt);
-    await this.#begin(session, received.frame as Frame<'authenticate'>);
+    this.#entry.leave();
+    this.#watchExpiry(session.expiresAt);
+    await this.#begin(session, frame);
   }
 
   /** The session a token stands for, or undefined after the refusal. */
@@ -180,33 +235,51 @@ export class Connection {
     try {
       return { ...(await this.#context.parts.verify(frame.token)), token: frame.token, requestId: frame.requestId };
     } catch (error) {
-      this.#rejectToken(error, frame.requestId);
+      await this.#rejectToken(error, frame.requestId);
       return undefined;
     }
   }
 
-  /** A token that is no good keeps its client away; a verifier that could not tell does not. */
-  #rejectToken(thrown: unknown, requestId: RequestId): void {
+  /** A token that is no good keeps its client away; a verifier that could not tell does not, and who guesses is to slow down first. */
+  async #rejectToken(thrown: unknown, requestId: RequestId): Promise<void> {
     const error = toCarillonError(thrown);
-    if (error.verdict === 'never') this.#refuse(error, 'TOKEN_REFUSED', requestId);
-    else this.#turnAway(error, requestId);
+    if (error.verdict !== 'never') return this.turnAway(error, requestId);
+    const pause = error.code === 'TOKEN_INVALID' ? await this.#entry.guessed() : undefined;
+    if (this.#link.isClosing) return;
+    if (pause === undefined) this.#refuse(error, 'TOKEN_REFUSED', requestId);
+    else this.#refuse(new CarillonError('RATE_LIMITED', { retryAfter: pause }), 'TOO_MANY_REQUESTS', requestId, pause);
   }
 
   /** The client cannot be served now, and may come back. */
-  #turnAway(thrown: unknown, requestId: RequestId): void {
+  turnAway(thrown: unknown, requestId?: RequestId): void {
+    if (this.#link.isClosing) return;
     this.#fault(thrown, requestId);
-    this.#link.close('POSITION_LOST', toCarillonError(thrown).retryAfter ?? RETRY_AFTER_MS);
+    this.close('POSITION_LOST', toCarillonError(thrown).retryAfter ?? RETRY_AFTER_MS);
   }
 
-  async #begin(session: Session, frame: Frame<'authenticate'>): Promise<void> {
+  async #begin(session: Session, { epoch, offset, requestId }: Frame<'authenticate'>): Promise<void> {
     try {
-      await this.#startLog(session, frame);
+      if (!(await this.#sitDown(session.userId))) return this.#refuse('CONNECTION_LIMIT', 'CONNECTION_LIMIT', requestId);
+      if (this.#link.isClosing) return;
+      this.#stream = new Stream(session.userId, this.#context, this.#link, this);
+      await this.#stream.start(epoch === undefined || offset === undefined ? undefined : { epoch, offset });
     } catch (thrown) {
-      const error = await this.#whyNot(thrown, session);
-      if (!this.#link.isClosing) this.#turnAway(error, frame.requestId);
-      return;
+      return this.turnAway(await this.#whyNot(thrown, session), requestId);
     }
     if (!this.#link.isClosing) this.#link.startHeartbeat();
+  }
+
+  /** Takes one of the user's places; false if there is none. */
+  async #sitDown(userId: string): Promise<boolean> {
+    if (!(await this.#context.parts.seats.take(userId))) return false;
+    this.#isSeated = true;
+    if (this.#link.isClosing) this.#standUp();
+    return true;
+  }
+
+  #standUp(): void {
+    if (this.#isSeated && this.#session) this.#context.parts.seats.giveBack(this.#session.userId);
+    this.#isSeated = false;
   }
 
   /** Why a session cannot begin. A revocation is told along with the log, which nobody gets while their person is erased: it is asked for here. */
@@ -214,56 +287,11 @@ export class Connection {
     if (toCarillonError(thrown).code !== 'ERASURE_UNDER_WAY') return thrown;
     try {
       const [since = 0] = await this.#context.parts.revocations.since([userId]);
-      this.#hearRevoked(since);
+      this.revoked(since);
       return thrown;
     } catch (error) {
       return error;
     }
-  }
-
-  /** Subscribes, then tells what was missed, then goes live: the only order without a gap. */
-  async #startLog(session: Session, frame: Frame<'authenticate'>): Promise<void> {
-    const { userId } = session;
-    const { hub, parts } = this.#context;
-    if (frame.epoch === undefined || frame.offset === undefined) {
-      const head = await hub.join(userId, this.#cursor);
-      return this.#goLive(userId, head, frame.requestId);
-    }
-    const resumed = await hub.join(userId, this.#cursor, { epoch: frame.epoch, offset: frame.offset });
-    if (this.#link.isClosing) return;
-    if (resumed.recovered) {
-      noteDone(parts.audit, userId, frame.type, idsOfChanges(resumed.changes));
-      return this.#replay(userId, resumed, frame.requestId);
-    }
-    const page = await parts.inbox.page(userId, { limit: PAGE_DEFAULT });
-    if (this.#link.isClosing) return;
-    noteDone(parts.audit, userId, frame.type, idsOfPage(page));
-    this.#goLive(userId, page, frame.requestId, page);
-  }
-
-  #goLive(userId: string, head: Head, requestId: RequestId, snapshot?: InboxPage): void {
-    this.#sendAuthenticated(userId, head, false, requestId);
-    if (snapshot) this.#send(pageFrame(snapshot, true));
-    this.#cursor.start(head);
-  }
-
-  async #replay(userId: string, resumed: Resumption & { recovered: true }, requestId: RequestId): Promise<void> {
-    this.#sendAuthenticated(userId, resumed, true, requestId);
-    for (const change of resumed.changes) {
-      if (this.#link.isClosing) return;
-      this.#send(changeFrame(change));
-      await this.#link.drained();
-    }
-    this.#cursor.start(resumed);
-  }
-
-  #sendAuthenticated(userId: string, head: Head, recovered: boolean, requestId: RequestId): void {
-    if (this.#link.isClosing) return;
-    const { unreadCount, epoch, offset } = head;
-    this.#isGreeted = true;
-    noteOpened(this.#context.parts.audit, userId);
-    this.#send({ type: 'authenticated', data: { userId, unreadCount, epoch, offset, recovered } }, requestId);
-    this.#send(countFrame(head));
   }
 
   // Frames of a client that is known
@@ -294,7 +322,7 @@ export class Connection {
       return !this.#link.isClosing;
     } catch (error) {
       if (toCarillonError(error).code === 'TOKEN_EXPIRED') this.close('TOKEN_EXPIRED');
-      else this.#rejectToken(error, undefined);
+      else await this.#rejectToken(error, undefined);
       return false;
     }
   }
@@ -306,9 +334,10 @@ export class Connection {
       const error = new CarillonError('TOKEN_INVALID', { message: 'The client token is for another user than this connection.' });
       return this.#refuse(error, 'TOKEN_REFUSED', frame.requestId);
     }
-    if (isRevoked(renewed, this.#revokedSince)) return this.#refuse(new CarillonError('TOKEN_REVOKED'), 'REVOKED', frame.requestId);
+    if (isRevoked(renewed, this.#revokedSince)) return this.#refuse('TOKEN_REVOKED', 'REVOKED', frame.requestId);
     this.#session = renewed;
-    this.#expireAt(renewed.expiresAt);
-    if (this.#cursor.head) this.#sendAuthenticated(renewed.userId, this.#cursor.head, false, frame.requestId);
+    this.#watchExpiry(renewed.expiresAt);
+    const head = this.#stream?.head;
+    if (head) this.greet(head, false);
   }
 }

@@ -38,9 +38,34 @@ function readRequestId(value: unknown): RequestId | undefined {
   return typeof value === 'number' || (typeof value === 'string' && value.length <= REQUEST_ID_MAX_CHARACTERS) ? value : undefined;
 }
 
-/** A frame as the bytes of its JSON. Sending bytes costs a quarter less than text, and serves any number of sockets. */
+/** First byte of an unfragmented text frame (RFC 6455 section 5.2): FIN and opcode 1. */
+const TEXT_FRAME = 0x81;
+/** Values of its second byte, for a length that follows in two bytes, or in eight. */
+const IN_TWO_BYTES = 126;
+const IN_EIGHT_BYTES = 127;
+/** Lengths from which they are used. */
+const MIN_IN_EIGHT = 65_536;
+
+/**
+ * A frame as the bytes that go to the network: the head of an unmasked text frame (RFC 6455 section 5.2), then its JSON. Made once, it serves any
+ * number of sockets, and those of a tick leave as one piece.
+ */
 export function encode(frame: ServerFrame, requestId?: RequestId): Buffer {
-  return Buffer.from(JSON.stringify(requestId === undefined ? frame : { ...frame, requestId }));
+  const text = JSON.stringify(requestId === undefined ? frame : { ...frame, requestId });
+  const length = Buffer.byteLength(text);
+  const head = length < IN_TWO_BYTES ? 2 : length < MIN_IN_EIGHT ? 4 : 10;
+  const bytes = Buffer.allocUnsafe(head + length);
+  bytes[0] = TEXT_FRAME;
+  bytes[1] = head === 2 ? length : head === 4 ? IN_TWO_BYTES : IN_EIGHT_BYTES;
+  if (head === 4) bytes.writeUInt16BE(length, 2);
+  else if (head === 10) bytes.writeBigUInt64BE(BigInt(length), 2);
+  bytes.write(text, head);
+  return bytes;
+}
+
+/** The JSON of a frame. */
+export function payloadOf(frame: Buffer): Buffer {
+  return frame.subarray(frame[1] === IN_EIGHT_BYTES ? 10 : frame[1] === IN_TWO_BYTES ? 4 : 2);
 }
 
 /** The frame that tells an error. */

@@ -645,7 +645,7 @@ describe('a socket', () => {
     expect((await client.closed).code).toBe(3501);
 
     const lent = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-    lent.on('connection', gateway.accept);
+    lent.on('connection', (ws) => gateway.accept(ws));
     await new Promise((resolve) => lent.once('listening', resolve));
     const other = await TestClient.connect(`ws://127.0.0.1:${(lent.address() as { port: number }).port}`);
     other.send(`{"type":"authenticate","token":"${'x'.repeat(17 * 1024)}"}`);
@@ -830,6 +830,7 @@ describe('closing', () => {
       audit: noAudit,
       markAsRead: async () => {},
       markAllAsRead: async () => {},
+      seats: { take: async () => true, giveBack() {} },
     };
     const { noLog, noMetrics } = await import('@carillon/service');
     await createGateway({ ...parts, log: noLog, metrics: noMetrics }).close({ deadlineMs: 10_000 });

@@ -1,4 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Tls } from '@carillon/service';
 import type { WebSocket } from 'ws';
+import { type Admit, createAdmission, type Entry, uncounted } from './admission.js';
 import { type AttachableSocket, Attachment } from './attachment.js';
 import { Connection } from './connection.js';
 import { createHub } from './hub.js';
@@ -9,8 +12,12 @@ import { createWheel } from './wheel.js';
 
 /** Streams inboxes to sockets. Close it when done. */
 export interface Gateway {
-  /** Serves a client that has just connected: asks who it is, within 10 s, and streams its inbox to it. */
-  accept(ws: WebSocket): void;
+  /** The certificate by which it is served as `wss`; without one it is `ws`, for a proxy in front. */
+  readonly tls: Tls | undefined;
+  /** Whether a handshake may become a connection, by the limits of this gateway. */
+  readonly admit: Admit;
+  /** Serves a client that has just connected: asks who it is, within 10 s, and streams its inbox to it. `entry` is given back once it has proved that, or is gone. */
+  accept(ws: WebSocket, entry?: Entry): void;
   /**
    * Sends a user's frames to a socket from this very moment on, without asking who is there and without listening to it. Attaching twice
    * changes nothing. A socket that is too slow is detached, and closed if it has `close`.
@@ -20,9 +27,17 @@ export interface Gateway {
   detach(userId: string, socket?: AttachableSocket): void;
   /** Connections open now, without attached sockets. */
   connections(): number;
-  /** Closes accepted sockets with 3001, detaches attached ones and ends all subscriptions. Resolves by `deadlineMs`; what is still open then is cut. */
+  /**
+   * Closes accepted sockets with 3001, many of them spread over some seconds and told when to come back; detaches attached ones and ends all
+   * subscriptions. Resolves by `deadlineMs`; what is still open then is cut.
+   */
   close(options: { readonly deadlineMs: number }): Promise<void>;
 }
+
+/** Milliseconds over which closes are worth being spread; below, all go at once. */
+const DRAIN_WORTH_MS = 100;
+/** Milliseconds between two groups of closes. */
+const DRAIN_STEP_MS = 20;
 
 /** Announcements of one user kept while its log is read: more come only in a flood, and are read from the log then. */
 const MAX_WAITING_ANNOUNCEMENTS = 256;
@@ -38,11 +53,17 @@ export function createGateway(parts: GatewayParts, options: Partial<GatewayOptio
     followWithinMs: settings.subscribeWithinMs,
   };
   const hub = createHub({ ...parts, wheel }, limits, (error) => parts.log.warn('a log could not be read; it is tried again', { error }));
-  const context: GatewayContext = { parts, options: settings, hub, wheel, pace: createPace() };
+  const outboxLimits = { maxBytes: settings.maxBufferedBytes, maxWaitMs: settings.maxUndrainedMs };
+  const context: GatewayContext = { parts, options: settings, outboxLimits, hub, wheel, pace: createPace() };
   const connections = new Set<Connection>();
   const attached = new Map<string, Map<AttachableSocket, Attachment>>();
   let whenEmpty = () => {};
   let closing: Promise<void> | undefined;
+
+  function forget(connection: Connection): void {
+    connections.delete(connection);
+    if (connections.size === 0) whenEmpty();
+  }
 
   function detach(userId: string, socket?: AttachableSocket): void {
     const sockets = attached.get(userId);
@@ -56,7 +77,7 @@ export function createGateway(parts: GatewayParts, options: Partial<GatewayOptio
     const empty = new Promise<void>((resolve) => {
       whenEmpty = resolve;
     });
-    for (const connection of connections) connection.close('SHUTTING_DOWN');
+    await Promise.race([drain([...connections], settings, deadlineMs), empty, deadline]);
     if (connections.size > 0) await Promise.race([empty, deadline]);
     for (const connection of connections) connection.terminate();
     await Promise.race([hub.close(), deadline]);
@@ -64,16 +85,16 @@ export function createGateway(parts: GatewayParts, options: Partial<GatewayOptio
   }
 
   return {
-    accept: (ws) => {
+    tls: settings.tls,
+    admit: createAdmission(settings, parts.metrics),
+    accept: (ws, entry = uncounted) => {
       // Broken between its handshake and now: it may have told so already, and would never be forgotten.
       if (ws.readyState !== ws.OPEN) {
+        entry.leave();
         ws.on('error', () => {});
         return ws.terminate();
       }
-      const connection = new Connection(ws, context, () => {
-        connections.delete(connection);
-        if (connections.size === 0) whenEmpty();
-      });
+      const connection = new Connection(ws, entry, context, forget);
       connections.add(connection);
       if (closing) connection.close('SHUTTING_DOWN');
     },
@@ -94,4 +115,18 @@ export function createGateway(parts: GatewayParts, options: Partial<GatewayOptio
       return closing;
     },
   };
+}
+
+/** Closes connections a few at a time. Each is told to come back at a random moment of the time this takes in all. */
+async function drain(connections: readonly Connection[], options: GatewayOptions, deadlineMs: number): Promise<void> {
+  const window = Math.min(connections.length * options.drainPerConnectionMs, options.drainWithinMs, deadlineMs / 2);
+  if (window < DRAIN_WORTH_MS) {
+    for (const connection of connections) connection.close('SHUTTING_DOWN');
+    return;
+  }
+  const atOnce = Math.ceil((connections.length * DRAIN_STEP_MS) / window);
+  for (let at = 0; at < connections.length; at += atOnce) {
+    for (const connection of connections.slice(at, at + atOnce)) connection.close('SHUTTING_DOWN', Math.ceil(Math.random() * window));
+    await sleep(DRAIN_STEP_MS);
+  }
 }

@@ -2,7 +2,7 @@ import type { Revocations } from '@carillon/access';
 import { CarillonError } from '@carillon/contracts';
 import type { Head, Inbox, InboxChange, InboxPage, Position, Resumption } from '@carillon/inbox';
 import { EncodedChange } from './frames.js';
-import type { Wheel } from './wheel.js';
+import type { Deadline, Wheel } from './wheel.js';
 
 /** Who hears a user's changes: one per socket. None of its methods may throw. */
 export interface Follower {
@@ -26,7 +26,7 @@ interface Feed {
   revokedSince: number;
   /** Announcements that came while the log was being read; undefined when it is not. */
   waiting: InboxChange[] | undefined;
-  cancelCheck: () => void;
+  check: Deadline | undefined;
   /** Milliseconds until a reading that fails now is tried again. */
   retryMs: number;
 }
@@ -98,7 +98,7 @@ export function createHub({ inbox, revocations, wheel }: HubParts, limits: HubLi
       position: undefined,
       revokedSince: 0,
       waiting: [],
-      cancelCheck: () => {},
+      check: undefined,
       retryMs: RETRY_MS,
     };
     feeds.set(userId, feed);
@@ -107,7 +107,7 @@ export function createHub({ inbox, revocations, wheel }: HubParts, limits: HubLi
   }
 
   function shut(feed: Feed): void {
-    feed.cancelCheck();
+    feed.check?.cancel();
     if (feeds.get(feed.userId) === feed) feeds.delete(feed.userId);
     // A subscription that never stood, or whose end cannot be told to Redis, needs nothing more.
     const ended = feed.followed.then((unfollow) => unfollow()).catch(() => {});
@@ -118,8 +118,8 @@ export function createHub({ inbox, revocations, wheel }: HubParts, limits: HubLi
   const isOpen = (feed: Feed) => feeds.get(feed.userId) === feed;
 
   function checkLater(feed: Feed, ms: number, nextMs = limits.checkEveryMs): void {
-    feed.cancelCheck();
-    feed.cancelCheck = wheel.after(ms, () => {
+    feed.check?.cancel();
+    feed.check = wheel.after(ms, () => {
       checkLater(feed, jittered(nextMs));
       void catchUp(feed);
     });
@@ -210,11 +210,11 @@ export function createHub({ inbox, revocations, wheel }: HubParts, limits: HubLi
 
   /** Waits for the subscription, but not for as long as Redis may be away. */
   async function subscribed(feed: Feed): Promise<void> {
-    let cancel = () => {};
+    let late: Deadline | undefined;
     const tooLate = new Promise<never>((_, reject) => {
-      cancel = wheel.after(limits.followWithinMs, () => reject(new CarillonError('REDIS_UNAVAILABLE')));
+      late = wheel.after(limits.followWithinMs, () => reject(new CarillonError('REDIS_UNAVAILABLE')));
     });
-    await Promise.race([feed.followed, tooLate]).finally(() => cancel());
+    await Promise.race([feed.followed, tooLate]).finally(() => late?.cancel());
   }
 
   function drop(feed: Feed, follower: Follower): void {

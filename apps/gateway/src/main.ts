@@ -7,9 +7,10 @@ import { connectVault } from '@carillon/vault';
 import { openGateway } from './role.js';
 import { listen } from './server.js';
 
-const required = ['redisUrl', 'encryptionKeys', 'jwtSecret'] as const;
+const required = ['redisUrl', 'encryptionKeys'] as const;
+const eitherOf = ['jwtSecret', 'jwksUrl'] as const;
 
-const code = await runProcess('gateway', { required, sockets: true, probe: serverFacts }, async (parts) => {
+const code = await runProcess('gateway', { required, eitherOf, sockets: true, probe: serverFacts }, async (parts) => {
   const { config, log, defer } = parts;
   const redis = await createRedis({ url: config.redisUrl, cluster: config.redisCluster }, { prefix: config.redisPrefix, temper: 'prompt' });
   defer('redis', redis.close);

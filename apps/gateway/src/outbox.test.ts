@@ -9,7 +9,20 @@ function outbox(maxBytes: number, maxWaitMs = 10_000, pace: Pace = createPace())
     writes.push(frames.map(String));
     for (const frame of frames) socket.buffered += frame.length;
   };
-  return { box: new Outbox(write, () => socket.buffered, { maxBytes, maxWaitMs }, pace), writes, socket };
+  return {
+    box: new Outbox(
+      {
+        write,
+        get buffered() {
+          return socket.buffered;
+        },
+      },
+      { maxBytes, maxWaitMs },
+      pace,
+    ),
+    writes,
+    socket,
+  };
 }
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -43,13 +43,17 @@ export function createPace(): Pace {
   };
 }
 
-/**
- * The outgoing frames of one connection. It knows nothing of sockets: `write` takes all frames of a tick at once, `buffered` says how many
- * bytes of what was written have not left yet. Where a limit is passed it says so and leaves it to its owner to act.
- */
+/** Where frames leave by. */
+export interface Exit {
+  /** Takes all frames of a tick at once. */
+  write(frames: readonly Buffer[]): void;
+  /** Bytes of what was written that have not left yet. */
+  readonly buffered: number;
+}
+
+/** The outgoing frames of one connection. It knows nothing of sockets. Where a limit is passed it says so and leaves it to its owner to act. */
 export class Outbox {
-  readonly #write: (frames: readonly Buffer[]) => void;
-  readonly #buffered: () => number;
+  readonly #exit: Exit;
   readonly #limits: OutboxLimits;
   readonly #pace: Pace;
   #waiting: Buffer[] = [];
@@ -64,16 +68,15 @@ export class Outbox {
   /** When the byte number `target` was the newest: it must have left within `maxWaitMs` of `since`. */
   #watch: { target: number; since: number } | undefined;
 
-  constructor(write: (frames: readonly Buffer[]) => void, buffered: () => number, limits: OutboxLimits, pace: Pace) {
+  constructor(exit: Exit, limits: OutboxLimits, pace: Pace) {
     this.#pace = pace;
-    this.#write = write;
-    this.#buffered = buffered;
+    this.#exit = exit;
     this.#limits = limits;
   }
 
   /** Bytes that have not left the process. */
   get size(): number {
-    return this.#waitingBytes + this.#buffered();
+    return this.#waitingBytes + this.#exit.buffered;
   }
 
   /**
@@ -107,7 +110,7 @@ export class Outbox {
     const frames = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    this.#write(frames);
+    this.#exit.write(frames);
   }
 
   /** Whether all has left, something is on its way, or a byte has waited too long. */

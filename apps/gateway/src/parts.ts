@@ -1,6 +1,9 @@
 import type { Revocations, VerifiedToken } from '@carillon/access';
 import type { Audit } from '@carillon/audit';
 import type { Inbox } from '@carillon/inbox';
+import type { Quota, Tls } from '@carillon/service';
+import type { AdmissionOptions } from './admission.js';
+import type { Seats } from './seats.js';
 
 /** Where the gateway writes what an operator should know. Never tokens, never content of notifications. */
 export interface GatewayLog {
@@ -19,6 +22,8 @@ export interface GatewayMetrics {
   framesSent(count: number): void;
   /** With the code of an error frame or of what went wrong underneath, e.g. `ECONNRESET` or `WS_ERR_INVALID_UTF8`. */
   connectionError(code: string): void;
+  /** A handshake was refused: `origin`, `waiting` and `network` (too many of one network), or `handshakes` (too many of all). */
+  handshakeRefused(reason: string): void;
   /** `where` is always `socket`. */
   authenticationFailed(where: string, code: string): void;
 }
@@ -36,12 +41,16 @@ export interface GatewayParts {
   readonly markAsRead: (userId: string, notificationId: string) => Promise<void>;
   /** @throws REDIS_UNAVAILABLE */
   readonly markAllAsRead: (userId: string) => Promise<void>;
+  /** Places of users for their sockets. */
+  readonly seats: Pick<Seats, 'take' | 'giveBack'>;
   readonly log: GatewayLog;
   readonly metrics: GatewayMetrics;
 }
 
 /** The limits of a gateway; times in ms, sizes in bytes. */
-export interface GatewayOptions {
+export interface GatewayOptions extends AdmissionOptions {
+  /** Certificate and key of our own sockets. */
+  readonly tls?: Tls | undefined;
   /** Time for the first frame. */
   readonly authenticateWithinMs: number;
   /** Time for the store to confirm a subscription; a client that waits longer is turned away and may come back. */
@@ -50,6 +59,12 @@ export interface GatewayOptions {
   readonly pingEveryMs: number;
   /** Time for the pong. */
   readonly pongWithinMs: number;
+  /** Time before a token expires at which its client is told. */
+  readonly tellExpiryBeforeMs: number;
+  /** Messages one socket may send. */
+  readonly rateMessages: Quota;
+  /** Bytes waiting for one socket above which it gets no more changes, until it has taken enough of them and is told what it missed. */
+  readonly crowdedBytes: number;
   /** Bytes that may wait for one socket, beside the largest frame among them. */
   readonly maxBufferedBytes: number;
   /** Time a byte may wait for its socket. */
@@ -58,21 +73,34 @@ export interface GatewayOptions {
   readonly maxWaitingFrames: number;
   /** Time between checks of each followed user's position against the log, on average. */
   readonly checkPositionEveryMs: number;
+  /** Time for each open socket over which closes are spread at shutdown, so that clients do not all come to the next gateway at once. */
+  readonly drainPerConnectionMs: number;
+  /** Time over which they are spread at most. */
+  readonly drainWithinMs: number;
   /** Time for a client to answer our close, after which the connection is cut. */
   readonly closeWithinMs: number;
 }
 
 /** All defaults. The times of the contract are kept to within the wheel's tick. */
 export const gatewayDefaults: GatewayOptions = {
+  connectionsPerAddress: 2_000,
+  rateConnections: { count: 6_000, window: 60_000 },
+  rateHandshakes: { count: 1_000, window: 1_000 },
   authenticateWithinMs: 10_000,
   subscribeWithinMs: 5_000,
   // Below the 30 s after which the shortest-tempered proxies drop a silent connection; a dead peer is gone within 35 s.
   pingEveryMs: 25_000,
   pongWithinMs: 8_000,
+  tellExpiryBeforeMs: 60_000,
+  rateMessages: { count: 6000, window: 60_000 },
+  crowdedBytes: 256 * 1024,
   maxBufferedBytes: 1024 * 1024,
   maxUndrainedMs: 10_000,
   maxWaitingFrames: 100,
   checkPositionEveryMs: 30_000,
+  // 1,000 a second is what the next gateway admits by default.
+  drainPerConnectionMs: 1,
+  drainWithinMs: 10_000,
   closeWithinMs: 5_000,
 };
 

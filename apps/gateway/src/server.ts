@@ -1,9 +1,12 @@
-import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CarillonError, closeCodes, FRAME_MAX_BYTES } from '@carillon/contracts';
+import type { Tls } from '@carillon/service';
 import { WebSocket, WebSocketServer } from 'ws';
-import { encode, errorFrame } from './frames.js';
+import type { Entry, Refusal } from './admission.js';
+import { encode, errorFrame, payloadOf } from './frames.js';
 import type { Gateway } from './gateway.js';
 
 /** Where a gateway listens. */
@@ -27,8 +30,10 @@ const unreadable = new Set([1002, 1007, 1008, 1009]);
 const TOO_BIG = 1009;
 /** Milliseconds a client has to send its request; without it half-sent requests would hold sockets for minutes. */
 const REQUEST_WITHIN_MS = 10_000;
-/** Seconds a client should stay away that came while we close. */
-const RETRY_AFTER_SECONDS = 1;
+/** Milliseconds between looks for such clients; Node looks every 30 s unless told. */
+const REQUEST_CHECK_MS = 2000;
+/** What a client is told that came while we close. */
+const CLOSING: Refusal = { status: 503, retryAfter: 1000 };
 
 /** A socket that gives all unreadable input the contract's one code, where ws has four of its own. */
 class GatewaySocket extends WebSocket {
@@ -39,7 +44,7 @@ class GatewaySocket extends WebSocket {
       return;
     }
     const error = new CarillonError(code === TOO_BIG ? 'PAYLOAD_TOO_LARGE' : 'BAD_MESSAGE');
-    if (this.readyState === WebSocket.OPEN) this.send(encode(errorFrame(error)), { binary: false });
+    if (this.readyState === WebSocket.OPEN) this.send(payloadOf(encode(errorFrame(error))), { binary: false });
     super.close(...closeCodes.BAD_PROTOCOL);
   }
 }
@@ -61,20 +66,40 @@ const socketOptions = {
 };
 
 /**
- * Listens for WebSockets on every path; any other request is answered 426.
+ * Listens for WebSockets on every path, with TLS if the gateway has a certificate; any other request is answered 426.
  *
  * @throws CONFIGURATION_INVALID when the port cannot be had.
  */
 export async function listen(gateway: Gateway, options: ListenOptions): Promise<Listener> {
   const sockets = new WebSocketServer(socketOptions);
-  const server = createServer({ requestTimeout: REQUEST_WITHIN_MS, headersTimeout: REQUEST_WITHIN_MS }, answerPlain);
+  const server = createHttpServer(gateway.tls);
   let isClosing = false;
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (isClosing) return refuse(socket, 503, `Retry-After: ${RETRY_AFTER_SECONDS}\r\n`);
-    // The rest of the ladder of refusals is ws's: method, upgrade header, key, version, protocols.
-    sockets.handleUpgrade(request, socket, head, (ws) => gateway.accept(ws));
+    if (isClosing) return refuse(socket, CLOSING);
+    void admit(request, socket).then((entry) => {
+      if (!entry) return;
+      if (socket.destroyed) return entry.leave();
+      let isAccepted = false;
+      sockets.handleUpgrade(request, socket, head, (ws) => {
+        isAccepted = true;
+        gateway.accept(ws, entry);
+      });
+      // ws has answered what it refuses by now (method, upgrade header, key, version, protocols), and nobody else gives the place back.
+      if (!isAccepted) entry.leave();
+    });
   });
+  /** The place of a client that may come in; who may not has been answered. */
+  const admit = async (request: IncomingMessage, socket: Duplex): Promise<Entry | undefined> => {
+    // Broken while it is being asked about: without a listener that would end the process.
+    const ignore = () => socket.destroy();
+    socket.on('error', ignore);
+    const answer = await gateway.admit(request);
+    socket.off('error', ignore);
+    if (!('status' in answer)) return answer;
+    refuse(socket, answer);
+    return undefined;
+  };
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const message = `NOTIFICATION_WS_PORT: port ${options.port} cannot be listened on (${error.code})`;
@@ -101,7 +126,22 @@ function answerPlain(_request: IncomingMessage, response: ServerResponse): void 
     .end('This port speaks WebSocket.\n');
 }
 
-function refuse(socket: Duplex, status: number, headers: string): void {
+/** A server that cuts slow handshakes short, of TLS as well, and takes a new certificate while it runs. */
+function createHttpServer(tls: Tls | undefined): Server {
+  const limits = {
+    requestTimeout: REQUEST_WITHIN_MS,
+    headersTimeout: REQUEST_WITHIN_MS,
+    connectionsCheckingInterval: REQUEST_CHECK_MS,
+  };
+  if (!tls) return createServer(limits, answerPlain);
+  const server = createTlsServer({ ...limits, ...tls.credentials, handshakeTimeout: REQUEST_WITHIN_MS }, answerPlain);
+  tls.onChange((credentials) => server.setSecureContext(credentials));
+  return server;
+}
+
+function refuse(socket: Duplex, { status, retryAfter }: Refusal): void {
+  // RFC 9110 section 10.2.3: whole seconds.
+  const headers = retryAfter === undefined ? '' : `Retry-After: ${Math.max(1, Math.ceil(retryAfter / 1000))}\r\n`;
   socket.on('error', () => socket.destroy());
   socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers}Connection: close\r\nContent-Length: 0\r\n\r\n`);

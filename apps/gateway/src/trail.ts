@@ -6,8 +6,10 @@ import type { GatewayParts } from './parts.js';
 type Audit = GatewayParts['audit'];
 type FrameType = ClientFrame['type'];
 
+/** Frames that change nothing. */
+const VIEWING = new Set<FrameType>(['getNotifications', 'authenticate']);
 /** What a frame of a known client is in the audit trail. */
-const actionOf = (frame: FrameType): AuditAction => (frame.startsWith('mark') ? 'inbox.changed' : 'inbox.viewed');
+const actionOf = (frame: FrameType): AuditAction => (VIEWING.has(frame) ? 'inbox.viewed' : 'inbox.changed');
 
 function note(audit: Audit, userId: string, frame: FrameType, rest: { ids?: readonly string[]; outcome?: CarillonError['code'] }): void {
   audit.note({ actor: { type: 'user', name: userId }, action: actionOf(frame), users: [userId], about: { frame }, ...rest });

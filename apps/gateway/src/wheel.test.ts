@@ -1,6 +1,6 @@
 import { waitFor } from '@carillon/testkit';
 import { afterEach, expect, test } from '@jest/globals';
-import { createWheel, type Wheel } from './wheel.js';
+import { createWheel, type Deadline, type Wheel } from './wheel.js';
 
 let wheel: Wheel;
 afterEach(() => wheel.close());
@@ -20,14 +20,14 @@ test('meets deadlines never early, at most a tick or so late, and in order of ti
 test('forgets what is cancelled, also while it turns', async () => {
   wheel = createWheel(10);
   const met: string[] = [];
-  let cancelLater = () => {};
+  let cancelLater: Deadline = { cancel() {} };
   wheel.after(20, () => {
     met.push('first');
-    cancelLater();
+    cancelLater.cancel();
     wheel.after(0, () => met.push('next'));
   });
   cancelLater = wheel.after(20, () => met.push('cancelled'));
-  wheel.after(10, () => met.push('never'))();
+  wheel.after(10, () => met.push('never')).cancel();
   await waitFor(() => met.includes('next'), { what: 'the next deadline' });
   expect(met).toEqual(['first', 'next']);
 });

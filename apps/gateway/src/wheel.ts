@@ -1,15 +1,36 @@
 /** Slots of the wheel: with ticks of 250 ms one turn is 64 s, so most deadlines of a connection are met in their first turn. */
 const SLOTS = 256;
 
-interface Entry {
+/** Something that is to be done at a time. */
+export interface Deadline {
+  /** Lets it not be done. */
+  cancel(): void;
+}
+
+/** A deadline on a wheel. A class and not a closure: a connection has three. */
+class Entry implements Deadline {
   readonly dueTick: number;
   readonly run: () => void;
+  readonly #slot: Set<Entry>;
+  readonly #gone: () => void;
+
+  constructor(dueTick: number, run: () => void, slot: Set<Entry>, gone: () => void) {
+    this.dueTick = dueTick;
+    this.run = run;
+    this.#slot = slot;
+    this.#gone = gone;
+    slot.add(this);
+  }
+
+  cancel(): void {
+    if (this.#slot.delete(this)) this.#gone();
+  }
 }
 
 /** One timer for all deadlines of a process: with 100,000 connections a timer each would cost more than their messages. */
 export interface Wheel {
-  /** Runs `run` once, up to one tick later than `ms` from now, never earlier. `run` must not throw. The answer cancels it. */
-  after(ms: number, run: () => void): () => void;
+  /** Runs `run` once, up to one tick later than `ms` from now, never earlier nor in this call. `run` must not throw. */
+  after(ms: number, run: () => void): Deadline;
   /** Forgets all deadlines. */
   close(): void;
 }
@@ -26,6 +47,9 @@ export function createWheel(tickMs: number): Wheel {
   let turned = 0;
   let timer: NodeJS.Timeout | undefined;
 
+  const gone = () => {
+    entries--;
+  };
   const rest = () => {
     clearInterval(timer);
     timer = undefined;
@@ -36,8 +60,8 @@ export function createWheel(tickMs: number): Wheel {
     for (let tick = Math.max(turned + 1, now - SLOTS + 1); tick <= now; tick++) {
       const slot = slotOf(tick);
       for (const entry of slot) {
-        if (entry.dueTick > now || !slot.delete(entry)) continue;
-        entries--;
+        if (entry.dueTick > now) continue;
+        entry.cancel();
         entry.run();
       }
     }
@@ -51,14 +75,9 @@ export function createWheel(tickMs: number): Wheel {
         turned = tickNow();
         timer = setInterval(turn, tickMs).unref();
       }
-      const dueTick = Math.floor((performance.now() - start + ms) / tickMs) + 1;
-      const entry = { dueTick, run };
-      const slot = slotOf(dueTick);
-      slot.add(entry);
+      const dueTick = Math.floor((performance.now() - start + Math.max(0, ms)) / tickMs) + 1;
       entries++;
-      return () => {
-        if (slot.delete(entry)) entries--;
-      };
+      return new Entry(dueTick, run, slotOf(dueTick), gone);
     },
     close: () => {
       for (const slot of slots) slot.clear();

@@ -37,6 +37,7 @@ export async function startGateway(given: { inbox?: Inbox; options?: Partial<Gat
       audit: { note: (event) => void audited.push(event) },
       markAsRead: inbox.markAsRead,
       markAllAsRead: inbox.markAllAsRead,
+      seats: { take: async () => true, giveBack() {} },
       log: noLog,
       metrics: { ...noMetrics, connectionClosed: (code) => closeCodes.push(code) },
       ...given.parts,
