@@ -107,13 +107,21 @@ function list(dir, files) {
   }
 }
 
-/** Everything the tests need, and Jest. */
-async function runTests(args, env = {}) {
-  const { redisBinary } = await import(pathToFileURL(join(root, 'packages/embedded/dist/index.js')).href);
-  await redisBinary(say).catch((error) => {
+/** Programs the tests need that no registry has: Redis, without which nothing is worth starting, then all others in one run. */
+async function installPrograms() {
+  const { installedPrograms } = await import(pathToFileURL(join(root, 'packages/embedded/dist/index.js')).href);
+  await installedPrograms(['redis'], say).catch((error) => {
     say(`the tests need a Redis: ${error.message}`);
     process.exit(1);
   });
+  await installedPrograms(['chromium', 'haproxy'], say).catch((error) => {
+    say(`the tests of pages or of the proxy will fail for want of a program: ${error.message}`);
+  });
+}
+
+/** Everything the tests need, and Jest. */
+async function runTests(args, env = {}) {
+  await installPrograms();
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   if (!(await step('checking the types of the tests', node(), [tsc, '-p', 'tsconfig.test.json'], 2_000))) process.exit(1);
   const NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`.trim();

@@ -1,7 +1,12 @@
 /** Real parts for tests: private Redis servers, clusters, sockets, processes. */
 export { freePort } from '@carillon/embedded';
+/** A WebSocket as browsers have it, for Node 20, which has none. */
+export { WebSocket as NodeWebSocket } from 'ws';
+export { openBrowser, type TestBrowser, type TestContext, type TestPage } from './browser.js';
+export { type Certificate, makeCertificate } from './certificate.js';
 export { type FcmSent, type FcmStandIn, type FcmStep, startFcm } from './fcm.js';
 export type { FcmFault, FcmMessage } from './fcm-message.js';
+export { FoldingClient, type FoldingClientOptions } from './folding-client.js';
 export type { Heard } from './heard.js';
 export { type SpawnedProcess, type SpawnOptions, spawnProcess } from './process.js';
 export { type Redirect, type RedirectTable, redirectHosts, redirectPreload } from './redirect.js';

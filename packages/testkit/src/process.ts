@@ -8,6 +8,10 @@ export interface SpawnOptions {
   cwd?: string;
   /** Modules to load before the script (`--import`), e.g. of `redirectPreload`. */
   imports?: string[];
+  /** Whose process it is, by number (user and group); the user's own unless told. Only root may tell. */
+  user?: number | undefined;
+  /** The Node to run it; the one that runs the test unless told. */
+  node?: string | undefined;
 }
 
 /** A Node process under test. Made by spawnProcess; call `kill` and wait for `exited` when done. */
@@ -31,9 +35,11 @@ setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGK
 export function spawnProcess(script: string, options: SpawnOptions = {}): SpawnedProcess {
   const { PATH = '', HOME = '' } = process.env;
   const imports = [`data:text/javascript,${encodeURIComponent(END_WITH_PARENT)}`, ...(options.imports ?? [])];
-  const child = spawn(process.execPath, [...imports.flatMap((url) => ['--import', url]), script, ...(options.args ?? [])], {
+  const { node = process.execPath, user } = options;
+  const child = spawn(node, [...imports.flatMap((url) => ['--import', url]), script, ...(options.args ?? [])], {
     env: { PATH, HOME, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(user === undefined ? {} : { uid: user, gid: user }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

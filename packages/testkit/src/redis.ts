@@ -53,16 +53,20 @@ export async function startRedis(options: { config?: string[]; password?: string
   };
 }
 
-/** A cluster on loopback, without replicas. Made by startCluster; call `close` when done. */
+/** A cluster on loopback. Made by startCluster; call `close` when done. */
 export interface TestCluster {
   /** One URL per node. */
   readonly urls: string[];
+  /** The primaries, then the replicas of the first, the second and so on. */
   readonly nodes: TestRedis[];
   close(): Promise<void>;
 }
 
-/** Starts `size` nodes that share all slots evenly, and resolves when each says the cluster is well. */
-export async function startCluster(size = 3): Promise<TestCluster> {
+/**
+ * Starts `size` nodes that share all slots evenly, with as many `replicas` each, and resolves when each says the cluster is well. Without replicas
+ * nobody takes over for a dead node.
+ */
+export async function startCluster(size = 3, { replicas = 0 }: { replicas?: number } = {}): Promise<TestCluster> {
   const nodes: TestRedis[] = [];
   const close = async () => {
     await Promise.all(nodes.map((node) => node.stop()));
@@ -71,15 +75,16 @@ export async function startCluster(size = 3): Promise<TestCluster> {
     const buses: number[] = [];
     // One password for all, as clients expect of a cluster.
     const password = randomBytes(16).toString('hex');
-    for (let index = 0; index < size; index++) {
+    const total = size * (1 + replicas);
+    for (let index = 0; index < total; index++) {
       const bus = await freePort();
       buses.push(bus);
-      nodes.push(
-        await startRedis({ password, config: ['cluster-enabled yes', `cluster-node-timeout ${NODE_TIMEOUT}`, `cluster-port ${bus}`] }),
-      );
+      const config = [`masterauth ${password}`, 'cluster-enabled yes', `cluster-node-timeout ${NODE_TIMEOUT}`, `cluster-port ${bus}`];
+      nodes.push(await startRedis({ password, config }));
     }
-    await introduce(nodes, buses);
-    for (const node of nodes) await waitFor(() => isWell(node, size), { what: `the cluster to form, seen from port ${node.port}` });
+    await introduce(nodes, size, buses);
+    for (const node of nodes) await waitFor(() => isWell(node, total), { what: `the cluster to form, seen from port ${node.port}` });
+    for (const [index, node] of nodes.slice(size).entries()) await replicate(node, nodes[Math.floor(index / replicas)] as TestRedis);
     return { urls: nodes.map((node) => node.url), nodes, close };
   } catch (error) {
     await close();
@@ -87,18 +92,26 @@ export async function startCluster(size = 3): Promise<TestCluster> {
   }
 }
 
-/** Gives every node its share of the slots and introduces it to the first. */
-async function introduce(nodes: TestRedis[], buses: number[]): Promise<void> {
+/** Gives each of the first `size` nodes its share of the slots and introduces every node to the first. */
+async function introduce(nodes: TestRedis[], size: number, buses: number[]): Promise<void> {
   const first = nodes[0];
   if (first === undefined) throw new RangeError('a cluster has at least one node');
   for (const [index, node] of nodes.entries()) {
-    const from = Math.floor((index * SLOTS) / nodes.length);
-    const to = Math.floor(((index + 1) * SLOTS) / nodes.length) - 1;
-    await askRedis(node, 'CLUSTER', 'ADDSLOTSRANGE', String(from), String(to));
+    const from = Math.floor((index * SLOTS) / size);
+    const to = Math.floor(((index + 1) * SLOTS) / size) - 1;
+    if (index < size) await askRedis(node, 'CLUSTER', 'ADDSLOTSRANGE', String(from), String(to));
     // Nodes that start with the same epoch would settle it among themselves first.
     await askRedis(node, 'CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1));
     if (index > 0) await askRedis(node, 'CLUSTER', 'MEET', '127.0.0.1', String(first.port), String(buses[0]));
   }
+}
+
+/** Makes a node the replica of another, and waits until it could take over. */
+async function replicate(node: TestRedis, primary: TestRedis): Promise<void> {
+  const id = (await askRedis(primary, 'CLUSTER', 'MYID')).match(/[0-9a-f]{40}/)?.[0] as string;
+  await askRedis(node, 'CLUSTER', 'REPLICATE', id);
+  const isLinked = async () => (await askRedis(node, 'INFO', 'replication')).includes('master_link_status:up');
+  await waitFor(isLinked, { timeout: 20_000, what: `the replica on port ${node.port} to follow` });
 }
 
 async function isWell(node: TestRedis, size: number): Promise<boolean> {
