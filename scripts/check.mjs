@@ -1,4 +1,5 @@
-// `pnpm check`: format and lint, types of the product and of the tests, the import graph. All are run; any breach fails.
+// `pnpm check`: format and lint, types of the product and of the tests, the import graph, the sizes of bundles.
+// All are run; any breach fails.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { environment, node, root, setUp } from './set-up.mjs';
@@ -10,6 +11,7 @@ const checks = [
   ['types', [tsc, '-b']],
   ['types of tests', [tsc, '-p', 'tsconfig.test.json']],
   ['import graph', [join(root, 'scripts/graph.mjs')]],
+  ['sizes of bundles', [join(root, 'scripts/sizes.mjs')]],
 ];
 let failed = 0;
 for (const [name, args] of checks) {

@@ -17,7 +17,11 @@ const OWNERS = {
   'fastify*': ['apps/api'],
   '@fastify/*': ['apps/api'],
   '@bull-board/*': ['apps/api'],
-  'rate-limiter-flexible': ['apps/api'],
+  'rate-limiter-flexible': ['packages/access'],
+  'proxy-addr': ['apps/gateway'],
+  '@scalar/*': ['apps/api'],
+  'react*': ['packages/react', 'apps/page'],
+  vite: ['apps/page'],
   uuid: ['packages/producer'],
   'libphonenumber-js': ['packages/redaction'],
   validator: ['packages/redaction'],
@@ -33,6 +37,8 @@ const OWNERS = {
 const FREE = ['zod'];
 /** Packages whose job it is to touch everything. */
 const EXEMPT = ['packages/testkit', 'apps/bench'];
+/** Apps that are bundled: what they declare for development is built into them. */
+const BUNDLED = ['apps/page'];
 /** The one app that may import apps. */
 const COMPOSER = 'apps/standalone';
 /** Who may read the environment (besides tests). */
@@ -141,6 +147,7 @@ function checkOwner(pack, name, say) {
 
 function isDeclared(pack, file, name, target) {
   if (pack.runtime.includes(name)) return true;
+  if (BUNDLED.includes(pack.id) && pack.development.includes(name)) return true;
   // Jest maps our own packages to their sources, for every test.
   return file.isTest && (target !== undefined || pack.development.includes(name) || rootDevelopment.includes(name));
 }
@@ -150,7 +157,11 @@ function findFileCycles(pack) {
   const edges = (path) =>
     (byPath.get(path)?.imports ?? [])
       .filter(({ specifier }) => specifier.startsWith('.'))
-      .map(({ specifier, line }) => ({ to: resolve(dirname(path), specifier).replace(/\.js$/, '.ts'), line }))
+      // A `.js` may stand for a `.tsx` as well.
+      .map(({ specifier, line }) => {
+        const to = resolve(dirname(path), specifier).replace(/\.js$/, '.ts');
+        return { to: byPath.has(to) ? to : `${to}x`, line };
+      })
       .filter(({ to }) => byPath.has(to));
   findCycles([...byPath.keys()], edges, (cycle, line) => {
     breach(cycle[0], line, `import cycle: ${cycle.map((path) => relative(pack.dir, path)).join(' → ')}`);
