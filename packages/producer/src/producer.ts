@@ -26,9 +26,9 @@ export interface Producer {
   queueNotifications(requests: readonly NotificationRequest[]): Promise<QueueResult[]>;
   /**
    * The same for another caller: idempotency keys of different callers are different, and the audit trail names them. `caller` is the name of an
-   * API key.
+   * API key; `admin` says that somebody signed in by it, on a page.
    */
-  as(caller: string): Pick<Producer, 'queueNotification' | 'queueNotifications' | 'cancel'>;
+  as(caller: string, type?: 'key' | 'admin'): Pick<Producer, 'queueNotification' | 'queueNotifications' | 'cancel'>;
   /**
    * Cancels one notification (by its id) or all with one cancellation key, of one user if told. Final: what is `canceled` is never sent; of what is
    * `alreadySent` something was sent, or was just going out. One of which a part was stopped and a part was out is in both; one with nothing to stop and

@@ -78,7 +78,10 @@ export function createProducer(parts: ProducerParts): Producer {
   const queueAs = async (actor: Actor, request: NotificationRequest): Promise<string> => {
     if (closed) throw new CarillonError('SERVICE_CLOSED');
     const asked = read(vault, actor.name, request);
-    const accepted = await accept(parts, actor, asked);
+    const accepted = await accept(parts, actor, asked).catch((error: CarillonError) => {
+      // Nothing was queued yet, and what cannot be reached is what was closed behind us.
+      throw closed && error.verdict !== 'never' ? new CarillonError('SERVICE_CLOSED') : error;
+    });
     if (accepted === undefined) return asked.id;
     if (closed) throw new CarillonError('SERVICE_CLOSED');
     const { item, json } = accepted.packed;
@@ -110,7 +113,7 @@ export function createProducer(parts: ProducerParts): Producer {
 
   return {
     ...verbs(LIBRARY),
-    as: (caller) => verbs({ type: 'key', name: caller }),
+    as: (caller, type = 'key') => verbs({ type, name: caller }),
     async close() {
       closed = true;
       await commits.idle();
