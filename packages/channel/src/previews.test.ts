@@ -18,7 +18,10 @@ test('a message is kept as of when its notification was created, not of when it 
     tag,
   });
   const provider = previewProvider(previews, 'preview', ['email'], 'email');
-  expect(await provider.send([message('a', 5), message('b', 7)], new AbortController().signal)).toEqual([{ ok: true }, { ok: true }]);
+  expect(await provider.send([message('a', 5), message('b', 7)], new AbortController().signal)).toEqual([
+    { ok: true, providerMessageId: 'email-a' },
+    { ok: true, providerMessageId: 'email-b' },
+  ]);
   expect(kept.map(([{ id, to, content }, createdAt]) => ({ id, to, content, createdAt }))).toEqual([
     { id: 'email-a', to: 'ann@example.com', content: { text: 'a' }, createdAt: 5 },
     { id: 'email-b', to: 'ann@example.com', content: { text: 'b' }, createdAt: 7 },

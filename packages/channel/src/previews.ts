@@ -101,9 +101,10 @@ export function previewProvider(
     kinds,
     async send(messages) {
       const at = Date.now();
+      const idOf = (tag: string) => `${channel}-${tag}`;
       await previews.add(
         messages.map(({ tag, to, item }) => ({
-          id: `${channel}-${tag}`,
+          id: idOf(tag),
           userId: item.userId,
           channel,
           to: to.id ?? to.value,
@@ -112,7 +113,8 @@ export function previewProvider(
         })),
         messages.map(({ item }) => item.createdAt),
       );
-      return messages.map(() => ({ ok: true }));
+      // By it the record tells where the message can be looked at.
+      return messages.map(({ tag }) => ({ ok: true, providerMessageId: idOf(tag) }));
     },
   };
 }

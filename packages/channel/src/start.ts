@@ -68,8 +68,8 @@ export async function startChannel(module: ChannelModule, parts: StartParts): Pr
 }
 
 /** Where the HTTP interface is reached from outside; on a laptop, its own address. */
-export function publicUrlOf({ publicUrl, httpPort }: Config): string {
-  return publicUrl ?? `http://localhost:${httpPort}`;
+export function publicUrlOf({ publicUrl, httpPort, tlsCert }: Config): string {
+  return publicUrl ?? `${tlsCert === undefined ? 'http' : 'https'}://localhost:${httpPort}`;
 }
 
 type Closable<T> = T & { close?(): Promise<void> };

@@ -93,6 +93,13 @@ export interface NotificationRecord {
   readonly deliveries: Delivery[];
 }
 
+/** Some of a user's records. */
+export interface RecordPage {
+  readonly data: NotificationRecord[];
+  /** Absent on the last page. */
+  readonly nextCursor?: string;
+}
+
 /** A worker is about to call a provider. */
 export interface Attempt extends DeliveryRef {
   /** 1 for the first. */
@@ -190,6 +197,11 @@ export interface Deliveries {
   open(age: number, limit: number): Promise<NotificationRecord[]>;
   /** A user's records, newest first, some at a time, as far back as records are kept. */
   of(userId: string): AsyncIterable<NotificationRecord[]>;
+  /**
+   * A page of a user's records, newest first, as far back as records are kept; `cursor` is the `nextCursor` of the page before. A page is full unless it is the
+   * last one. @throws FIELD_INVALID for a cursor that is none of ours
+   */
+  page(userId: string, request: { readonly limit: number; readonly cursor?: string | undefined }): Promise<RecordPage>;
   /** Stops whatever has not been sent to a user of what was created until `before` (ms since the epoch), for good. */
   stop(userId: string, before: number): Promise<void>;
   /** Removes a user's records of notifications created until `before` (ms since the epoch). Answers how many there were. */

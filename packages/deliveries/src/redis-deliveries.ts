@@ -12,6 +12,7 @@ import {
 } from './deliveries.js';
 import { firstLine, nameOf, READ, refOf, type Step, stepLine, toRecord } from './record.js';
 import { OPEN } from './roll-up.js';
+import { pageOf, recordsOf } from './timeline.js';
 
 /** How long an idempotency key is remembered, ms. */
 const IDEMPOTENCY_WINDOW_MS = 7 * 24 * 3600 * 1000;
@@ -95,11 +96,10 @@ export function createDeliveries({ redis, retention }: { redis: Redis; retention
     open: (age, limit) => openRecords(redis, age, limit),
     async *of(userId) {
       for await (const ids of toldOf(redis, userId)) {
-        const texts = await Promise.all(ids.map((id) => redis.command<string | null>('GET', keys.delivery(id))));
-        const records = ids.map((id, i) => (texts[i] == null ? undefined : toRecord(id, texts[i] as string)));
-        yield records.filter((record) => record !== undefined);
+        yield (await recordsOf(redis, ids)).filter((record) => record !== undefined);
       }
     },
+    page: (userId, request) => pageOf(redis, userId, request),
     async stop(userId, before) {
       for await (const ids of toldOf(redis, userId, before)) {
         await Promise.all(ids.map((id) => redis.run(cancelScript, { keys: [keys.delivery(id)], args: [Date.now()] })));

@@ -448,3 +448,37 @@ test('what is still open after a while is listed, the rest forgotten', async () 
   const indexed = await Promise.all([open, young, done, left].map((id) => redis.command('ZSCORE', redis.keys.openDeliveries(id), id)));
   expect(indexed.map((score) => score !== null)).toEqual([true, true, false, false]);
 });
+
+test('a page tells of one user’s notifications, newest first, each once, whatever was created in the same millisecond', async () => {
+  const userId = randomUUID();
+  const createdAt = Date.now();
+  const made = Array.from({ length: 7 }, (_, i) => record({ userId, createdAt: createdAt - (i < 5 ? 0 : i) }));
+  await deliveries.create(made);
+  await deliveries.create([record({ userId: randomUUID(), createdAt })]);
+  const newest = made.toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1)).map(({ id }) => id);
+  for (const limit of [1, 2, 3, 6, 7, 8]) {
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await deliveries.page(userId, { limit, cursor });
+      expect(page.data.length).toBeLessThanOrEqual(limit);
+      if (page.nextCursor !== undefined) expect(page.data).toHaveLength(limit);
+      seen.push(...page.data.map(({ id }) => id));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(newest);
+  }
+  expect(await deliveries.page(randomUUID(), { limit: 5 })).toEqual({ data: [] });
+});
+
+test('a page goes past records that are gone, and takes no cursor but its own', async () => {
+  const userId = randomUUID();
+  const made = [0, 1, 2, 3].map((age) => record({ userId, createdAt: Date.now() - age }));
+  await deliveries.create(made);
+  for (const { id } of made.slice(0, 2)) await redis.command('DEL', redis.keys.delivery(id));
+  const page = await deliveries.page(userId, { limit: 1 });
+  expect(page.data.map(({ id }) => id)).toEqual([made[2]?.id]);
+  expect((await deliveries.page(userId, { limit: 1, cursor: page.nextCursor })).data.map(({ id }) => id)).toEqual([made[3]?.id]);
+  for (const cursor of ['x', '', 'AAAA', Buffer.from('1 ../x').toString('base64url')])
+    await expect(deliveries.page(userId, { limit: 1, cursor })).rejects.toMatchObject({ code: 'FIELD_INVALID', field: 'cursor' });
+});
