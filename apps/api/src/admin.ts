@@ -1,17 +1,15 @@
 import { CarillonError, type ErrorCode, errorCatalogue } from '@carillon/contracts';
-import cookie from '@fastify/cookie';
 import formbody from '@fastify/formbody';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { addBoard, BOARD, LOGOUT } from './admin-queues.js';
-import { createSessions, isFromElsewhere, isReading, requireViewer, type Sessions } from './admin-session.js';
+import { isFromElsewhere, isReading, requireViewer, type Sessions } from './admin-session.js';
 import type { Gate } from './guard.js';
-import { PAGE_TYPE, toPage } from './page.js';
+import { OPEN } from './opening.js';
+import { DOCS, LOGIN, PAGE, PAGE_TYPE, toPage } from './page.js';
 import type { ApiParts } from './parts.js';
 import { PREVIEWS, previewRoutes } from './previews.js';
 import { retryAfterSeconds, sendProblem, toFault } from './problem.js';
 import type { Server } from './validation.js';
-
-const LOGIN = '/admin/login';
 
 /**
  * The board brings its own scripts and uses inline styles; nothing comes from elsewhere, and no page may frame it.
@@ -32,21 +30,21 @@ const HEADERS = {
   'referrer-policy': 'same-origin',
 };
 
-type Parts = Pick<ApiParts, 'queues' | 'previews' | 'apiKeys' | 'vault' | 'metrics' | 'log'>;
+type Parts = Pick<ApiParts, 'queues' | 'previews' | 'log'>;
 
 /**
  * What people see who sign in: Bull Board at `/admin/queues`, previews at `/preview/mail`, and the forms to sign in and out. A key that may `read`
  * may look, one that may `admin` may also act.
  */
-export async function adminArea(server: Server, parts: Parts, gate: Gate): Promise<void> {
-  const sessions = createSessions(parts, gate);
-  await server.register(cookie);
+export async function adminArea(server: Server, parts: Parts, gate: Gate, sessions: Sessions): Promise<void> {
   await server.register(formbody);
   server.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS);
   });
   signIn(server, sessions);
+  openLink(server, sessions);
   signOut(server, sessions);
+  sessionRoute(server, sessions);
   await server.register(async (guarded) => {
     guarded.addHook('onRequest', async (request, reply) => {
       try {
@@ -66,14 +64,8 @@ export async function adminArea(server: Server, parts: Parts, gate: Gate): Promi
 
 function signIn(server: Server, sessions: Sessions): void {
   const schema = { hide: true };
-  const page = (reply: FastifyReply, status: number, to: unknown, fault?: string) =>
-    reply
-      .code(status)
-      .type(PAGE_TYPE)
-      .send(loginPage(destination(to), fault));
-
   server.get(LOGIN, { config: { access: 'anybody', action: 'none' }, schema }, async (request, reply) =>
-    page(reply, 200, (request.query as { to?: unknown }).to),
+    reply.type(PAGE_TYPE).send(loginPage(destination((request.query as { to?: unknown }).to))),
   );
   server.post(LOGIN, { config: { access: 'anybody', action: 'session.opened' }, schema, bodyLimit: 4096 }, async (request, reply) => {
     const { key, to } = (request.body ?? {}) as { key?: unknown; to?: unknown };
@@ -81,15 +73,46 @@ function signIn(server: Server, sessions: Sessions): void {
       await sessions.open(request, reply, typeof key === 'string' ? key.trim() : '');
       return reply.redirect(destination(to), 303);
     } catch (thrown) {
-      const { error, status } = toFault(thrown);
-      if (status >= 500) throw thrown;
-      request.failure = error.code;
-      const retryAfter = retryAfterSeconds(error, status);
-      if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
-      return page(reply, status, to, FAULTS[error.code] ?? errorCatalogue[error.code][1]);
+      return sendFault(thrown, request, reply, ({ code }) => loginPage(destination(to), faultOf(code)));
     }
   });
 }
+
+/** One-time links. A HEAD request uses none up: there is no such route. */
+function openLink(server: Server, sessions: Sessions): void {
+  const options = { config: { access: 'anybody', action: 'session.opened' } as const, schema: { hide: true }, exposeHeadRoute: false };
+  server.get(`${OPEN}:code`, options, async (request, reply) => {
+    // A browser that loads what may be clicked next has clicked nothing yet.
+    if (`${request.headers['sec-purpose'] ?? request.headers.purpose}`.includes('prefetch')) throw new CarillonError('ROUTE_NOT_FOUND');
+    try {
+      await sessions.openByLink(request, reply, (request.params as { code: string }).code);
+      return reply.redirect(PAGE, 303);
+    } catch (thrown) {
+      return sendFault(thrown, request, reply, ({ code }) =>
+        code === 'UNAUTHORIZED' ? USED_PAGE : toPage('Carillon', toAlert(faultOf(code))),
+      );
+    }
+  });
+}
+
+/** Answers a person with a page that says what is wrong. @throws what is a fault of ours */
+function sendFault(thrown: unknown, request: FastifyRequest, reply: FastifyReply, toHtml: (error: CarillonError) => string): FastifyReply {
+  const { error, status } = toFault(thrown);
+  if (status >= 500) throw thrown;
+  request.failure = error.code;
+  const retryAfter = retryAfterSeconds(error, status);
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  return reply.code(status).type(PAGE_TYPE).send(toHtml(error));
+}
+
+const faultOf = (code: ErrorCode) => FAULTS[code] ?? errorCatalogue[code][1];
+const toAlert = (text: string) => `<p role="alert">${text}</p>`;
+
+const USED_PAGE = toPage(
+  'Carillon: link used',
+  `<h1>This link cannot be used any more</h1>
+<p>A link opens the page once, within an hour of the start that printed it. <a href="${LOGIN}?to=${encodeURIComponent(PAGE)}">Sign in with an API key</a> instead, or start again.</p>`,
+);
 
 /** What a person is told who may not sign in. */
 const FAULTS: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -102,13 +125,21 @@ function signOut(server: Server, sessions: Sessions): void {
   server.get(LOGOUT, options, async (_request, reply) => reply.type(PAGE_TYPE).send(LOGOUT_PAGE));
   server.post(LOGOUT, options, async (request, reply) => {
     if (isFromElsewhere(request)) throw new CarillonError('UNAUTHORIZED');
-    sessions.close(reply);
+    await sessions.close(request, reply);
     return reply.redirect(LOGIN, 303);
   });
 }
 
+/** Whether the browser that asks is signed in, and as what: its page asks this first, since a refusal would be an error in its console. */
+function sessionRoute(server: Server, sessions: Sessions): void {
+  server.get('/admin/session', { config: { access: 'anybody', action: 'none' }, schema: { hide: true } }, async (request) => {
+    const key = await sessions.current(request);
+    return key ? { signedIn: true, name: key.name, scopes: key.scopes } : { signedIn: false };
+  });
+}
+
 /** Where somebody goes who has signed in: never to where a link of another site says. */
-const destination = (wish: unknown) => (wish === PREVIEWS ? PREVIEWS : BOARD);
+const destination = (wish: unknown): string => [PAGE, DOCS, PREVIEWS].find((place) => place === wish) ?? BOARD;
 
 /** Browsers that navigate are sent to the form; for all else it is a problem like any other. Arriving without a session is no failed attempt. */
 function turnAway(request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -129,7 +160,7 @@ function loginPage(to: string, fault?: string): string {
   return toPage(
     'Carillon: sign in',
     `<h1>Sign in</h1>
-${fault === undefined ? '' : `<p role="alert">${fault}</p>`}
+${fault === undefined ? '' : toAlert(fault)}
 <form method="post" action="${LOGIN}">
 <input type="hidden" name="to" value="${to}">
 <label>API key <input type="password" name="key" autocomplete="current-password" required autofocus></label>

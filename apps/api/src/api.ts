@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { CarillonError } from '@carillon/contracts';
+import type { Tls, TrustProxy } from '@carillon/service';
+import cookie from '@fastify/cookie';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifySchema } from 'fastify';
 import { adminArea } from './admin.js';
+import { createSessions, type Sessions } from './admin-session.js';
 import { auditRoutes } from './audit-trail.js';
 import { deadLetterRoutes } from './dead-letters.js';
 import { directoryRoutes } from './directory.js';
+import { docsRoutes } from './docs.js';
 import { createGate, type Gate, guard } from './guard.js';
-import { BARE_HEADERS, protect } from './headers.js';
+import { BARE_HEADERS, openToOrigins, protect } from './headers.js';
 import { ownRoutes } from './me.js';
 import { notificationRoutes } from './notifications.js';
 import { openRoutes, operatorRoutes } from './operations.js';
@@ -18,7 +23,9 @@ import { type Policy, type Route, requirePolicies, scopesFor } from './policy.js
 import { logFault, PROBLEM_TYPE, refuseUnreadable, sendProblem } from './problem.js';
 import { providerRoutes } from './provider-events.js';
 import { problemSchema, toOpenApi } from './schemas.js';
+import { pageRoutes } from './static-page.js';
 import { templateRoutes } from './templates.js';
+import { timelineRoutes } from './timeline.js';
 import { trail } from './trail.js';
 import { unsubscribeRoutes } from './unsubscribe.js';
 import { userRoutes } from './users.js';
@@ -32,6 +39,10 @@ export interface ApiOptions {
   readonly port: number;
   /** Address to listen on; every IPv4 one unless told. */
   readonly host?: string;
+  /** Certificate and key of `https`; without them it is `http`, for a proxy in front. */
+  readonly tls?: Tls | undefined;
+  /** Whose `X-Forwarded-For` and `-Proto` are believed; nobody's unless told. */
+  readonly trustProxy?: TrustProxy | undefined;
 }
 
 /** The HTTP interface. */
@@ -48,7 +59,10 @@ export interface Api {
 
 /** The HTTP interface over `parts`. It owns none of them. Close it when done. */
 export function createApi(parts: ApiParts, options: ApiOptions): Api {
+  const { tls } = options;
   const server = fastify({
+    https: tls ? { ...tls.credentials } : null,
+    trustProxy: trustOf(options.trustProxy),
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: PARAMETER_MAX },
     requestIdHeader: false,
@@ -56,6 +70,7 @@ export function createApi(parts: ApiParts, options: ApiOptions): Api {
     clientErrorHandler: refuseUnreadable,
     frameworkErrors: (error, _request, reply) => sendProblem(error, reply.headers(BARE_HEADERS)),
   }).withTypeProvider() as Server;
+  tls?.onChange((credentials) => (server.server as TlsServer).setSecureContext(credentials));
   const routes = assemble(server, parts);
 
   let closed: Promise<void> | undefined;
@@ -63,7 +78,7 @@ export function createApi(parts: ApiParts, options: ApiOptions): Api {
     async listen() {
       await listen(server, options);
       const { port } = server.server.address() as AddressInfo;
-      return { port, url: `http://localhost:${port}` };
+      return { port, url: `${tls ? 'https' : 'http'}://localhost:${port}` };
     },
     async routes() {
       await server.ready();
@@ -75,6 +90,12 @@ export function createApi(parts: ApiParts, options: ApiOptions): Api {
       return closed;
     },
   };
+}
+
+/** Hops are counted here: fastify takes a number for nobody, since whoever comes past the proxy would be believed too. That is for who runs it to prevent. */
+function trustOf(trustProxy: TrustProxy = false): boolean | string[] | ((address: string, hop: number) => boolean) {
+  if (typeof trustProxy === 'number') return (_address, hop) => hop < trustProxy;
+  return typeof trustProxy === 'boolean' ? trustProxy : [...trustProxy];
 }
 
 async function listen(server: Server, { port, host = '0.0.0.0' }: ApiOptions): Promise<void> {
@@ -104,17 +125,20 @@ function assemble(server: Server, parts: ApiParts): () => readonly Route[] {
   const routes = requirePolicies(server);
   describe(server);
   protect(server, parts);
+  openToOrigins(server, parts);
+  server.register(cookie);
   // Hooks run in the order in which they were added: after the headers, so that a refusal has them too.
   server.after(() => {
     const gate = createGate(parts);
-    guard(server, gate, parts);
+    const sessions = createSessions(parts, gate);
+    guard(server, gate, sessions, parts);
     trail(server, parts.audit);
-    addRoutes(server, parts, gate);
+    addRoutes(server, parts, gate, sessions);
   });
   return routes;
 }
 
-function addRoutes(server: Server, parts: ApiParts, gate: Gate): void {
+function addRoutes(server: Server, parts: ApiParts, gate: Gate, sessions: Sessions): void {
   openRoutes(server, parts);
   notificationRoutes(server, parts, gate);
   templateRoutes(server, parts);
@@ -123,11 +147,14 @@ function addRoutes(server: Server, parts: ApiParts, gate: Gate): void {
   peopleRoutes(server, parts);
   ownRoutes(server, parts);
   deadLetterRoutes(server, parts);
+  timelineRoutes(server, parts);
   auditRoutes(server, parts);
   operatorRoutes(server, parts);
+  docsRoutes(server);
+  server.register(async (pages) => pageRoutes(pages as Server, parts));
   server.register(async (providers) => providerRoutes(providers as Server, parts));
   server.register(async (links) => unsubscribeRoutes(links as Server, parts));
-  server.register(async (admin) => adminArea(admin as Server, parts, gate));
+  server.register(async (admin) => adminArea(admin as Server, parts, gate, sessions));
 }
 
 /** An id a caller gave its request, if it is fit for headers and logs. */

@@ -15,7 +15,12 @@ async function serve(): Promise<Server> {
   const verifyToken = async () => ({ userId: 'ann', expiresAt: Date.now() + 1000, issuedAt: 1 });
   const revocations = { revoke: async () => {}, since: async () => [0] };
   server.setErrorHandler((error, _request, reply) => sendProblem(error, reply));
-  guard(server, createGate({ metrics, rateApi: 1 }), { apiKeys: createApiKeys('all:key'), verifyToken, revocations, metrics });
+  guard(
+    server,
+    createGate({ metrics, rateApi: 1 }),
+    { current: () => undefined },
+    { apiKeys: createApiKeys('all:key'), verifyToken, revocations, metrics },
+  );
   trail(server, noAudit);
   const kinds: Access[] = ['send', 'anyKey', 'token', 'session', 'signature', 'anybody'];
   for (const access of kinds) server.post(`/${access}`, { config: { access, action: 'none' } }, async ({ actor }) => actor);

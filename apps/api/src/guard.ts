@@ -1,4 +1,4 @@
-import { isRevoked } from '@carillon/access';
+import { type ApiKey, isRevoked } from '@carillon/access';
 import type { Actor } from '@carillon/audit';
 import { CarillonError, type ErrorCode, type Scope, toCarillonError } from '@carillon/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -74,8 +74,18 @@ export function createGate({ metrics, rateApi }: Pick<ApiParts, 'metrics' | 'rat
   };
 }
 
+/** Who is signed in on a page of ours; see `Sessions`. */
+export interface SignedIn {
+  current(request: FastifyRequest): Promise<ApiKey | undefined>;
+}
+
 /** Lets requests pass that bring what the policy of their route asks for. @throws UNAUTHORIZED, FORBIDDEN, RATE_LIMITED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED */
-export function guard(server: Server, gate: Gate, parts: Pick<ApiParts, 'apiKeys' | 'verifyToken' | 'revocations' | 'metrics'>): void {
+export function guard(
+  server: Server,
+  gate: Gate,
+  sessions: SignedIn,
+  parts: Pick<ApiParts, 'apiKeys' | 'verifyToken' | 'revocations' | 'metrics'>,
+): void {
   // Set for each request below; fastify shares no objects between requests.
   server.decorateRequest('actor', null as unknown as Actor);
   server.decorateRequest('scopes', null as unknown as readonly Scope[]);
@@ -86,7 +96,7 @@ export function guard(server: Server, gate: Gate, parts: Pick<ApiParts, 'apiKeys
     if (access === 'token') return letUserIn(gate, parts, request, reply);
     const scopes = scopesFor(access);
     if (scopes.length === 0 && access !== 'anyKey') return;
-    await letKeyIn(gate, parts, request, reply);
+    if (!(await letSessionIn(gate, sessions, request, reply))) await letKeyIn(gate, parts, request, reply);
     for (const scope of scopes) gate.demand('http', request, scope);
   });
   // Should a door ever be forgotten, nobody gets through it.
@@ -95,6 +105,14 @@ export function guard(server: Server, gate: Gate, parts: Pick<ApiParts, 'apiKeys
     // What has no route is answered as such.
     if (config.access !== undefined && actor === ANYBODY) throw new CarillonError('UNAUTHORIZED');
   });
+}
+
+/** Who is signed in on a page may there what their key may. Whoever brings a key, right or wrong, is judged by that alone. */
+async function letSessionIn(gate: Gate, sessions: SignedIn, request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
+  const key = request.headers.authorization === undefined ? await sessions.current(request) : undefined;
+  if (!key) return false;
+  await gate.enter('http', request, reply, { type: 'admin', name: key.name }, key.scopes);
+  return true;
 }
 
 async function letKeyIn(gate: Gate, { apiKeys }: Pick<ApiParts, 'apiKeys'>, request: FastifyRequest, reply: FastifyReply): Promise<void> {

@@ -1,12 +1,11 @@
-import { isIPv6 } from 'node:net';
+import { createRate, networkOf } from '@carillon/access';
 import { CarillonError } from '@carillon/contracts';
 import type { FastifyReply } from 'fastify';
-import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 
 /** Wrong keys and tokens one network is told of as such in a minute: a person who mistypes stays far below. */
 const FAILURES_MAX = 60;
-/** Seconds over which they are counted. */
-const FAILURES_WINDOW = 60;
+/** Time over which they are counted, ms. */
+const FAILURES_WINDOW = 60_000;
 
 /** How much each caller may ask. */
 export interface Limits {
@@ -23,19 +22,14 @@ export interface Limits {
  */
 export function createLimits(rate: number): Limits {
   const points = Math.max(1, Math.floor(rate * 1000));
-  const limiter = new RateLimiterMemory({ points, duration: points / rate / 1000 });
-  const policy = `"default";q=${points};w=${Math.ceil(limiter.duration)}`;
+  const window = points / rate;
+  const quota = createRate({ count: points, window });
+  const policy = `"default";q=${points};w=${Math.ceil(window / 1000)}`;
   const take = async (reply: FastifyReply, who: string, cost: number) => {
-    // It is refused by a value that is no error.
-    const [state, refused] = await limiter.consume(who, cost).then(
-      (res): [RateLimiterRes, boolean] => [res, false],
-      (res: RateLimiterRes): [RateLimiterRes, boolean] => [res, true],
-    );
-    reply.headers({
-      'ratelimit-policy': policy,
-      ratelimit: `"default";r=${state.remainingPoints};t=${Math.ceil(state.msBeforeNext / 1000)}`,
-    });
-    if (refused) throw new CarillonError('RATE_LIMITED', { retryAfter: state.msBeforeNext });
+    const taken = await quota.take(who, cost);
+    const [remaining, resetMs] = taken.ok ? [taken.remaining, taken.resetMs] : [0, taken.retryAfter];
+    reply.headers({ 'ratelimit-policy': policy, ratelimit: `"default";r=${remaining};t=${Math.ceil(resetMs / 1000)}` });
+    if (!taken.ok) throw new CarillonError('RATE_LIMITED', { retryAfter: taken.retryAfter });
   };
   return {
     take: (reply, who) => take(reply, who, 1),
@@ -50,23 +44,13 @@ export interface Guesses {
   failed(ip: string): Promise<CarillonError | undefined>;
 }
 
-/** Failures in this process's memory, per IPv4 address or IPv6 network: who has an IPv6 address has 2^64 of them. */
+/** Failures in this process's memory, per IPv4 address or IPv6 network of 64 bits. */
 export function createGuesses(): Guesses {
-  const failures = new RateLimiterMemory({ points: FAILURES_MAX, duration: FAILURES_WINDOW });
+  const failures = createRate({ count: FAILURES_MAX, window: FAILURES_WINDOW });
   return {
-    failed: (ip) =>
-      failures.consume(networkOf(ip)).then(
-        () => undefined,
-        ({ msBeforeNext }: RateLimiterRes) => new CarillonError('RATE_LIMITED', { retryAfter: Math.max(1, msBeforeNext) }),
-      ),
+    failed: async (ip) => {
+      const taken = await failures.take(networkOf(ip));
+      return taken.ok ? undefined : new CarillonError('RATE_LIMITED', { retryAfter: taken.retryAfter });
+    },
   };
-}
-
-/** The address, or the first 64 bits of an IPv6 one. */
-export function networkOf(ip: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1];
-  if (mapped !== undefined || !isIPv6(ip)) return mapped ?? ip;
-  const [head = [], tail = []] = ip.split('::').map((part) => (part === '' ? [] : part.split(':')));
-  const zeros = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');
-  return [...head, ...zeros, ...tail].slice(0, 4).join(':');
 }

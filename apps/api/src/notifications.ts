@@ -1,3 +1,4 @@
+import type { Actor } from '@carillon/audit';
 import {
   CarillonError,
   cancellationKeySchema,
@@ -22,6 +23,7 @@ import {
   idParams,
   recordSchema,
 } from './schemas.js';
+import { toShown } from './timeline.js';
 import { bodyCheckedByOwner, type Server } from './validation.js';
 
 /** Bytes of a single request: twice what `data` may have, for the other fields and their escapes. */
@@ -50,8 +52,7 @@ export function notificationRoutes(server: Server, parts: Pick<ApiParts, 'produc
       schema: { tags, summary: 'How a notification and its deliveries stand', params: idParams, response: { 200: recordSchema } },
     },
     async (request) => {
-      // What it is about is for its user only.
-      const { category: _category, ...record } = await parts.deliveries.get(knownId(request.params.id));
+      const record = toShown(await parts.deliveries.get(knownId(request.params.id)));
       request.concerns = { users: [record.userId] };
       return record;
     },
@@ -76,7 +77,7 @@ function queueRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>, g
     },
     async (request, reply) => {
       const body = withIdempotencyKey(request.body, request.headers['idempotency-key']);
-      const id = await producer.as(request.actor.name).queueNotification(body);
+      const id = await as(producer, request.actor).queueNotification(body);
       return reply.code(202).send({ id });
     },
   );
@@ -98,7 +99,7 @@ function queueRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>, g
       const { notifications } = parse(bulkEnvelopeSchema, request.body);
       const more = Math.ceil(notifications.length / BULK_PER_POINT) - 1;
       if (more > 0) await gate.charge(request, reply, more);
-      const results = await producer.as(request.actor.name).queueNotifications(notifications as NotificationRequest[]);
+      const results = await as(producer, request.actor).queueNotifications(notifications as NotificationRequest[]);
       return reply.code(202).send({ results: results.map(toAnswer) });
     },
   );
@@ -112,7 +113,7 @@ function cancelRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>):
       config,
       schema: { tags, summary: 'Cancel a notification; the answer is final', params: idParams, response: { 200: canceledSchema } },
     },
-    async (request) => producer.as(request.actor.name).cancel({ id: knownId(request.params.id) }),
+    async (request) => as(producer, request.actor).cancel({ id: knownId(request.params.id) }),
   );
 
   server.post(
@@ -121,9 +122,12 @@ function cancelRoutes(server: Server, { producer }: Pick<ApiParts, 'producer'>):
       config,
       schema: { tags, summary: 'Cancel all notifications with a cancellation key', body: cancelSchema, response: { 200: canceledSchema } },
     },
-    async (request) => producer.as(request.actor.name).cancel(request.body),
+    async (request) => as(producer, request.actor).cancel(request.body),
   );
 }
+
+/** The producer's verbs for who asks: by a key, or signed in by it. */
+const as = (producer: ApiParts['producer'], { type, name }: Actor) => producer.as(name, type === 'admin' ? 'admin' : 'key');
 
 /** @throws NOTIFICATION_NOT_FOUND for what cannot be an id of ours. */
 export function knownId(id: string): string {

@@ -7,28 +7,10 @@ import type { Server } from './validation.js';
 const tags = ['operations'];
 const text = z.string();
 
-const HOME = `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Carillon</title></head>
-<body>
-<h1>Carillon</h1>
-<p>The notification service is running.</p>
-<ul>
-<li><a href="/admin/queues">Queues</a> and <a href="/preview/mail">previews</a> (sign in with an API key)</li>
-<li><a href="/healthz">Alive</a>, <a href="/readyz">ready</a></li>
-<li><code>/openapi.json</code> and <code>/metrics</code>, with <code>Authorization: Bearer &lt;API key&gt;</code></li>
-</ul>
-</body>
-</html>
-`;
-
-/** What anybody may ask: the page at `/`, alive, ready. */
+/** What anybody may ask: alive, ready. */
 export function openRoutes(server: Server, { ready }: Pick<ApiParts, 'ready'>): void {
   const schema = { tags, security: [] };
   const config: Policy = { access: 'anybody', action: 'none' };
-  server.get('/', { config, schema: { ...schema, summary: 'A page with links', response: { 200: text } } }, async (_request, reply) =>
-    reply.type('text/html; charset=utf-8').send(HOME),
-  );
   server.get(
     '/healthz',
     { config, schema: { ...schema, summary: 'Whether the process is alive', response: { 200: text } } },

@@ -1,3 +1,10 @@
+/** The page. */
+export const PAGE = '/';
+/** The description of the interface, for people. */
+export const DOCS = '/docs';
+/** The form to sign in. */
+export const LOGIN = '/admin/login';
+
 /** Text as it stands in HTML, between tags and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);

@@ -11,6 +11,7 @@ import type { FailedItems } from '@carillon/queue';
 import type { Log, PrometheusMetrics } from '@carillon/service';
 import type { Templates } from '@carillon/templates';
 import type { Vault } from '@carillon/vault';
+import type { Openings } from './opening.js';
 
 /** A BullMQ queue, as Bull Board takes it. */
 export type BoardQueue = ConstructorParameters<typeof BullMQAdapter>[0];
@@ -22,8 +23,8 @@ export interface ApiParts {
     Templates,
     'register' | 'get' | 'list' | 'remove' | 'preview' | 'registerPartial' | 'partial' | 'listPartials' | 'removePartial'
   >;
-  readonly deliveries: Pick<Deliveries, 'get'>;
-  readonly inbox: Pick<Inbox, 'page' | 'head'>;
+  readonly deliveries: Pick<Deliveries, 'get' | 'page'>;
+  readonly inbox: Pick<Inbox, 'page' | 'head' | 'mark' | 'remove'>;
   readonly directory: Pick<
     Directory,
     | 'profile'
@@ -49,7 +50,9 @@ export interface ApiParts {
   readonly previews: Pick<Previews, 'list' | 'get'>;
   /** Where this interface is reached from outside, without a slash at the end. */
   readonly publicUrl: string | (() => string);
-  /** Reads a client token. @throws TOKEN_INVALID, TOKEN_EXPIRED */
+  /** Origins of the pages that may call what a client token opens, besides that of `publicUrl`; without them no other page may. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+  /** Reads a client token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_KEYS_UNAVAILABLE */
   readonly verifyToken: TokenVerifier['verify'];
   /** @throws NOTIFICATION_NOT_FOUND */
   readonly markAsRead: (userId: string, notificationId: string) => Promise<void>;
@@ -69,7 +72,11 @@ export interface ApiParts {
   readonly socketUrl: string | (() => string);
   /** The queues Bull Board shows. Asked once, when the interface is created. */
   readonly queues: () => readonly BoardQueue[];
-  /** Seals the sessions of Bull Board. */
+  /** One-time links that sign somebody in. */
+  readonly openings: Pick<Openings, 'take' | 'end' | 'hasEnded'>;
+  /** The folder of the built page: `index.html`, and what it loads in `assets`. Without it `/` is a list of links. */
+  readonly page?: string | undefined;
+  /** Seals the sessions of who is signed in. */
   readonly vault: Pick<Vault, 'seal' | 'open'>;
   readonly metrics: Pick<PrometheusMetrics, 'render' | 'contentType' | 'authenticationFailed'>;
   readonly log: Log;

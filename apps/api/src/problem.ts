@@ -42,10 +42,12 @@ export const statusOf: Record<ErrorCode, number> = {
   LINK_INVALID: 404,
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
+  CONNECTION_LIMIT: 429,
   RATE_LIMITED: 429,
   TOKEN_INVALID: 401,
   TOKEN_EXPIRED: 401,
   TOKEN_REVOKED: 401,
+  TOKEN_KEYS_UNAVAILABLE: 503,
   TOKENS_NOT_CONFIGURED: 501,
   NOT_AUTHENTICATED: 401,
   BAD_MESSAGE: 400,
@@ -92,7 +94,7 @@ export function detailOf(error: CarillonError): string {
 /** An error as problem details. */
 export function toProblem(error: CarillonError, status = statusOf[error.code]): Problem {
   return {
-    type: `/docs/errors#${error.code.toLowerCase().replaceAll('_', '-')}`,
+    type: `/docs/errors#${anchorOf(error.code)}`,
     title: errorCatalogue[error.code][1],
     status,
     detail: detailOf(error),
@@ -114,7 +116,7 @@ interface RequestFault {
   readonly status: number;
 }
 
-/** Any thrown value as an error of the catalogue with its status. Faults fastify found in a request keep their status (400, 415). */
+/** Any thrown value as an error of the catalogue with its status. Faults fastify and its plugins found in a request keep their status. */
 export function toFault(thrown: unknown): RequestFault {
   if (thrown instanceof CarillonError) return { error: thrown, status: statusOf[thrown.code] };
   const { code, statusCode } = (thrown ?? {}) as { code?: unknown; statusCode?: unknown };
@@ -125,7 +127,7 @@ export function toFault(thrown: unknown): RequestFault {
     return fault('UNSUPPORTED_MEDIA_TYPE', 415, { field: 'content-type', message: 'content-type: must be application/json' });
   }
   if (code === 'FST_ERR_BAD_URL') return fault('FIELD_INVALID', 400, { message: 'the path is not a valid percent-encoded URL' });
-  return fault('FIELD_INVALID', status, { message: 'the body is not valid JSON' });
+  return fault('FIELD_INVALID', status, { message: (status !== 400 && STATUS_CODES[status]) || 'the body is not valid JSON' });
 }
 
 function fault(code: ErrorCode, status: number, detail: ConstructorParameters<typeof CarillonError>[1]): RequestFault {
@@ -165,4 +167,9 @@ export function refuseUnreadable(error: Error & { code?: string }, socket: Socke
     ...Object.entries(BARE_HEADERS).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** A code as the name of its place on the page of errors. */
+export function anchorOf(code: string): string {
+  return code.toLowerCase().replaceAll('_', '-');
 }

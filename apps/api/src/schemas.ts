@@ -1,9 +1,11 @@
+import { TOKEN_TTL_MAX_SECONDS, TOKEN_TTL_MIN_SECONDS } from '@carillon/access';
 import {
   channelSchema,
   DATA_MAX_BYTES,
   dataSchema,
   type ErrorCode,
   errorCatalogue,
+  inboxFilterSchema,
   type Notification,
   notificationRequestSchema,
   PAGE_MAX,
@@ -90,6 +92,7 @@ export const recordSchema = z.object({
       address: z.string().nullable().describe('id of the device; null where a user has one address'),
       status: z.enum(deliveryStatuses),
       reason: z.string().nullable(),
+      explanation: z.string().nullable().describe('the reason in words'),
       attempts: z.number().int(),
       provider: z.string().nullable(),
       providerMessageId: z.string().nullable(),
@@ -100,6 +103,9 @@ export const recordSchema = z.object({
     }),
   ),
 }) satisfies z.ZodType<Omit<NotificationRecord, 'category'>>;
+/** A record as it is shown. */
+export type ShownRecord = z.output<typeof recordSchema>;
+export const timelineSchema = z.object({ data: z.array(recordSchema), nextCursor: cursor });
 
 export const notificationSchema = z.object({
   id: z.string(),
@@ -125,16 +131,30 @@ export const notificationSchema = z.object({
 
 export const inboxPageSchema = z.object({ data: z.array(notificationSchema), nextCursor: cursor, unreadCount: z.number().int() });
 export const unreadCountSchema = z.object({ unreadCount: z.number().int() });
+/** A yes or no in a query string. */
+const flagInQuery = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((text) => text === 'true');
 export const inboxQuerySchema = z
   .object({
     limit: inQuery(1, PAGE_MAX).default(50),
-    offset: inQuery(0, Number.MAX_SAFE_INTEGER).optional(),
-    cursor: z.string().min(1).optional(),
+    offset: inQuery(0, Number.MAX_SAFE_INTEGER).optional().describe('notifications to skip; not together with `cursor`'),
+    cursor: z.string().min(1).optional().describe('`nextCursor` of the page before, which was narrowed alike'),
+    ...inboxFilterSchema.shape,
+    unread: flagInQuery.optional().describe('only those not read, or only those read'),
+    archived: flagInQuery.optional().describe('only archived ones, or only others; absent, both'),
+    since: inQuery(0, Number.MAX_SAFE_INTEGER).optional().describe('created then or later; ms since the epoch'),
   })
   .refine(({ offset, cursor }) => offset === undefined || cursor === undefined, {
     path: ['cursor'],
     error: 'must not be given together with offset',
   });
+/** What to do to a notification; several fields are several changes, in this order. */
+export const marksSchema = z
+  .strictObject({
+    seen: z.literal(true, 'must be true: what was seen stays seen').optional(),
+    read: z.boolean().optional(),
+    archived: z.boolean().optional().describe('archiving reads as well'),
+  })
+  .refine((marks) => Object.values(marks).some((mark) => mark !== undefined), 'must say what to change: seen, read or archived');
 
 /** The id stands in the path; in the body it may be left out. */
 export const templateBodySchema = templateSchema.partial({ id: true });
@@ -159,7 +179,7 @@ export const listQuerySchema = z.object({ limit: inQuery(1, PAGE_MAX).default(50
 
 export const tokenRequestSchema = z.strictObject({
   userId: userIdSchema,
-  ttlSeconds: z.number().int().positive().optional().describe('one hour unless told'),
+  ttlSeconds: z.number().int().min(TOKEN_TTL_MIN_SECONDS).max(TOKEN_TTL_MAX_SECONDS).optional().describe('one hour unless told'),
 });
 export const tokenSchema = z.object({
   token: z.string(),

@@ -166,8 +166,13 @@ test('who signs out has no session, and no other site can sign anybody out', asy
   const page = await call('GET', '/admin/logout');
   expect(page.body).toContain('<form method="post" action="/admin/logout">');
   expect((await call('POST', '/admin/logout', { origin: 'https://evil.example' })).statusCode).toBe(401);
-  const answer = await call('POST', '/admin/logout', { ...(await session()), origin: `http://${HOST}` });
+  const signedIn = await session();
+  expect((await call('GET', BOARD, signedIn)).statusCode).toBe(200);
+  const answer = await call('POST', '/admin/logout', { ...signedIn, origin: `http://${HOST}` });
   expect(answer.statusCode).toBe(303);
+  // A copy of the cookie is of no use either, and other sessions go on.
+  expect((await call('GET', BOARD, signedIn)).statusCode).toBe(401);
+  expect((await call('GET', BOARD, await session())).statusCode).toBe(200);
   expect(answer.cookies).toEqual([expect.objectContaining({ name: 'carillon_session', value: '', expires: new Date(0) })]);
   expect((await call('GET', BOARD, AUTHORIZED)).body).toContain('/admin/logout');
 });

@@ -65,8 +65,8 @@ test('every route that is used well has its record, with who it was; what shows 
       expect([named(route), running.audited]).toEqual([named(route), []]);
       continue;
     }
-    // The sign-in proves who it is by itself.
-    const actor = named(route) === 'POST /admin/login' ? actors.session : actorFor(route.access);
+    // A sign-in proves who it is by itself.
+    const actor = route.action === 'session.opened' ? actors.session : actorFor(route.access);
     expect([named(route), running.audited]).toEqual([
       named(route),
       [expect.objectContaining({ action: route.action, actor, kept: expect.any(Boolean) })],
@@ -223,7 +223,7 @@ test('of a thousand requests with another user’s token or without the scope no
     { cookie: 'carillon_session=x' },
   ];
   const wrongFor = ({ access, method, url }: Route): readonly Headers[] => {
-    if (access === 'token') return [...nothing, stale, AUTHORIZED, ...(url.includes(':deviceId') ? [bob] : [])];
+    if (access === 'token') return [...nothing, stale, AUTHORIZED, ...(url.includes('/:') ? [bob] : [])];
     if (access === 'session')
       return [...nothing, own, bob, keyOf('send'), ...(method === 'GET' || method === 'HEAD' ? [] : [keyOf('read')])];
     const lacking = ['send', 'read', 'admin'].filter((scope) => scopesFor(access).some((needed) => needed !== scope));

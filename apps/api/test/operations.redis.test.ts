@@ -85,6 +85,15 @@ test('/openapi.json lists every route of this issue with its shapes', async () =
       'DELETE /v1/users/{userId}',
       'GET /v1/users/{userId}/export',
       'GET /v1/erasures/{id}',
+      'GET /v1/users/{userId}/deliveries',
+      'GET /v1/me/notifications',
+      'GET /v1/me/unread-count',
+      'POST /v1/me/notifications/read-all',
+      ...['/v1/users/{userId}', '/v1/me'].flatMap((whose) => [
+        `PATCH ${whose}/notifications/{id}`,
+        `DELETE ${whose}/notifications/{id}`,
+        `POST ${whose}/read-all`,
+      ]),
       'GET /v1/audit',
       'POST /v1/providers/{provider}/events',
       'GET /unsubscribe/{token}',
@@ -169,7 +178,10 @@ test('it listens on a free port, and two cannot have the same', async () => {
 });
 
 test('a fault of ours is logged with its stack and tells nothing', async () => {
-  const broken = createApi({ ...running.parts, deliveries: { get: () => Promise.reject(new TypeError('canary')) } }, { port: 0 });
+  const broken = createApi(
+    { ...running.parts, deliveries: { ...running.parts.deliveries, get: () => Promise.reject(new TypeError('canary')) } },
+    { port: 0 },
+  );
   const url = '/v1/notifications/018f0000-0000-7000-8000-000000000000';
   const answer = await broken.inject({ method: 'GET', url, headers: AUTHORIZED });
   expect(answer.statusCode).toBe(500);

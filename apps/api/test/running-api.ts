@@ -16,6 +16,7 @@ import { startRedis } from '@carillon/testkit';
 import type { Vault } from '@carillon/vault';
 import { memoryVault } from '@carillon/vault/testing';
 import { type Api, type ApiParts, createApi } from '../src/index.js';
+import { createOpenings, type Openings } from '../src/opening.js';
 
 /** The bearer token of the tests' API key. */
 export const KEY = 'test-key';
@@ -47,6 +48,7 @@ export interface RunningApi {
   readonly directory: Directory;
   readonly previews: Previews;
   readonly views: QueueViews;
+  readonly openings: Openings;
   readonly metrics: PrometheusMetrics;
   readonly vault: Vault;
   readonly redis: Redis;
@@ -119,6 +121,7 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
     const tokens = createTokenIssuer({ jwtSecret: JWT_SECRET });
     const directory = createDirectory({ redis, vault });
     const previews = createPreviews({ redis, vault });
+    const openings = createOpenings({ redis, vault });
     const metrics = createMetrics();
     metrics.watchQueues(() => views.counts());
     const lines: string[] = [];
@@ -145,6 +148,7 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
       issueToken: tokens.issue,
       socketUrl: 'ws://localhost:8082',
       queues: () => views.queues,
+      openings,
       vault,
       metrics,
       log: createLog({ level: 'info', name: 'test', write: (line) => lines.push(line) }),
@@ -165,6 +169,7 @@ export async function startApi(changes: Partial<ApiParts> = {}): Promise<Running
       directory,
       previews,
       views,
+      openings,
       metrics,
       vault,
       redis,

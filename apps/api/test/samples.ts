@@ -24,7 +24,21 @@ type Make = (running: RunningApi) => Promise<Sample> | Sample;
 /** One good request for each route. Each makes what it needs, so they may run in any order and again. */
 export const samples: Readonly<Record<string, Make>> = {
   ...plain('GET', ['/', '/healthz', '/readyz', '/metrics', '/openapi.json', '/v1/templates', '/v1/partials', '/v1/failed', '/v1/audit']),
-  ...plain('GET', ['/admin/login', '/admin/logout', '/preview/mail', '/admin/queues/api/queues', '/admin/queues/api/job-schedulers']),
+  ...plain('GET', [
+    '/admin/login',
+    '/admin/logout',
+    '/admin/session',
+    '/preview/mail',
+    '/admin/queues/api/queues',
+    '/admin/queues/api/job-schedulers',
+  ]),
+  ...plain('GET', ['/docs', '/docs/errors', '/docs/reference.js', '/favicon.ico']),
+  'GET /v1/users/:userId/deliveries': () => ({ url: `/v1/users/${ann}/deliveries` }),
+  'GET /open/:code': async ({ openings, parts }) => {
+    const key = parts.apiKeys.find('test-key');
+    if (!key) throw new Error('there is no key of the tests');
+    return { url: await openings.issue(key) };
+  },
   ...plain('GET', ['/v1/me/preferences', '/v1/me/devices']),
   'POST /v1/notifications': () => ({ url: '/v1/notifications', payload: request() }),
   'POST /v1/notifications/bulk': () => ({ url: '/v1/notifications/bulk', payload: { notifications: [request(), request()] } }),
@@ -51,12 +65,11 @@ export const samples: Readonly<Record<string, Make>> = {
     const { id } = await parts.templates.registerPartial({ id: `p-${randomUUID()}`, html: '<p>Bye</p>' });
     return { url: `/v1/partials/${id}` };
   },
-  'GET /v1/users/:userId/notifications': () => ({ url: `/v1/users/${ann}/notifications` }),
-  'GET /v1/users/:userId/unread-count': () => ({ url: `/v1/users/${ann}/unread-count` }),
+  ...inboxes('/v1/users/:userId', `/v1/users/${ann}`),
+  ...inboxes('/v1/me', '/v1/me'),
   'POST /v1/users/:userId/notifications/:id/read': async (running) => ({
     url: `/v1/users/${ann}/notifications/${await delivered(running)}/read`,
   }),
-  'POST /v1/users/:userId/notifications/read-all': () => ({ url: `/v1/users/${ann}/notifications/read-all` }),
   'POST /v1/tokens': () => ({ url: '/v1/tokens', payload: { userId: ANN } }),
   'GET /v1/users/:userId': () => ({ url: `/v1/users/${ann}` }),
   'PUT /v1/users/:userId': () => ({ url: `/v1/users/${ann}`, payload: { email: `${SECRET}@clinic.example` } }),
@@ -100,6 +113,20 @@ export async function sampleFor(running: RunningApi, { method, url }: Pick<Route
 
 function plain(method: string, urls: readonly string[]): Record<string, Make> {
   return Object.fromEntries(urls.map((url) => [`${method} ${url}`, () => ({ url })]));
+}
+
+function inboxes(route: string, path: string): Record<string, Make> {
+  return {
+    [`GET ${route}/notifications`]: () => ({ url: `${path}/notifications` }),
+    [`GET ${route}/unread-count`]: () => ({ url: `${path}/unread-count` }),
+    [`PATCH ${route}/notifications/:id`]: async (running) => ({
+      url: `${path}/notifications/${await delivered(running)}`,
+      payload: { seen: true, read: true, archived: true },
+    }),
+    [`DELETE ${route}/notifications/:id`]: async (running) => ({ url: `${path}/notifications/${await delivered(running)}` }),
+    [`POST ${route}/notifications/read-all`]: () => ({ url: `${path}/notifications/read-all` }),
+    [`POST ${route}/read-all`]: () => ({ url: `${path}/read-all` }),
+  };
 }
 
 function wishes(route: string, path: string): Record<string, Make> {
