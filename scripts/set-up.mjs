@@ -1,7 +1,7 @@
 // Sets up what a checkout lacks: dependencies and build. Plain JavaScript for Node 20, since nothing is installed yet when it runs.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +32,36 @@ export async function setUp({ build: withBuild = true } = {}) {
 
 /** Builds what changed since the last build; false, with the errors printed, if it fails. */
 export async function build() {
-  return step('building', node(), [join(root, 'node_modules/typescript/bin/tsc'), '-b'], SILENCE);
+  return (await step('building', node(), [join(root, 'node_modules/typescript/bin/tsc'), '-b'], SILENCE)) && buildPage();
+}
+
+/** What the page is built from. */
+const pageSources = [
+  ...['index.html', 'vite.config.mjs', 'package.json', 'src'].map((part) => `apps/page/${part}`),
+  ...['src', 'package.json'].map((part) => `packages/client/${part}`),
+  ...['src', 'package.json', 'styles.css'].map((part) => `packages/react/${part}`),
+  'pnpm-lock.yaml',
+];
+
+/** Builds the page if its sources are others than those of the last build. */
+async function buildPage() {
+  const folder = join(root, 'apps/page');
+  const built = join(folder, 'dist/.page-sources');
+  const wanted = createHash('sha256')
+    .update(pageSources.flatMap((part) => stampsOf(join(root, part))).join('\n'))
+    .digest('hex');
+  if (existsSync(join(folder, 'dist/client/index.html')) && readOr(built, '') === wanted) return true;
+  const vite = join(folder, 'node_modules/vite/bin/vite.js');
+  if (!(await step('building the page', node(), [vite, 'build', '--config', join(folder, 'vite.config.mjs')], SILENCE))) return false;
+  writeFileSync(built, wanted);
+  return true;
+}
+
+/** Every file of a folder with when it was written and how long it is; a file alone just so. */
+function stampsOf(path) {
+  const stats = statSync(path);
+  if (stats.isFile()) return [`${path} ${stats.mtimeMs} ${stats.size}`];
+  return readdirSync(path).flatMap((name) => stampsOf(join(path, name)));
 }
 
 /** The Node this repository runs on, whatever the machine has; the running one where the former cannot run (musl, an odd processor). */

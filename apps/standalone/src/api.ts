@@ -25,7 +25,7 @@ const code = await runProcess('api', { required, probe: serverFacts }, async (pa
   const templates = await createTemplates(redis, { phiPolicy: config.phiPolicy });
   defer('templates', templates.close);
   const base = { ...parts, redis, vault, audit, templates, deliveries, inbox, directory: createDirectory({ redis, vault }) };
-  const { port } = await serveApi({ ...base, ...apiParts(base, metrics, `ws://localhost:${config.wsPort}`) });
+  const { port } = await serveApi({ ...base, ...apiParts(base, metrics, config.wsPort) });
   log.info('api listening', { port });
   return { ready: async () => redis.isReady() };
 });

@@ -1,10 +1,12 @@
+import { existsSync } from 'node:fs';
 import { createRevocations } from '@carillon/access';
-import { serveApi } from '@carillon/api';
+import { type ServedApi, serveApi } from '@carillon/api';
 import { createAuditReader } from '@carillon/audit';
 import { createPreviews, createReceive, publicUrlOf } from '@carillon/channel';
 import { CarillonError } from '@carillon/contracts';
 import { createErasures } from '@carillon/erasure';
 import { type Gateway, listen, openGateway } from '@carillon/gateway';
+import { pageFolder } from '@carillon/page';
 import { serverFacts } from '@carillon/redis';
 import { type Config, type Log, type PrometheusMetrics, runProcess } from '@carillon/service';
 import { runSweeps, type Sweep } from '@carillon/vault';
@@ -23,8 +25,8 @@ export function runRoles(roles: { api: boolean }, say: Say): Promise<number> {
     const base = await openBase({ ...parts, dataDir: defaultDataDir(), say });
     base.defer('workers', await startWorkers(base));
     const socketPort = await openSockets(base, openGateway(base));
-    say(`gateway:  ws://localhost:${socketPort}`);
-    if (roles.api) sayApi(base, (await serveApi({ ...base, ...apiParts(base, parts.metrics, `ws://localhost:${socketPort}`) })).url, say);
+    say(`gateway:  ${localSocketUrl(base.config, socketPort)}`);
+    if (roles.api) await sayApi(base, await serveApi({ ...base, ...apiParts(base, parts.metrics, socketPort) }), say);
     say(`redis:    ${base.embedded ? `embedded, data in ${base.dataDir}` : 'as configured'}`);
     say(`ready in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
     return { ready: async () => base.redis.isReady() };
@@ -35,7 +37,7 @@ export function runRoles(roles: { api: boolean }, say: Say): Promise<number> {
 export function apiParts(
   base: Pick<Base, 'deliveries' | 'directory' | 'inbox' | 'redis' | 'vault' | 'audit' | 'log' | 'defer'> & { config: Config },
   metrics: PrometheusMetrics,
-  socketUrl: string,
+  socketPort: number,
 ) {
   const { config, redis, vault, log, defer } = base;
   const events = { error: (error: CarillonError, about: { stage: string }) => log.error('upkeep failed', { error, ...about }) };
@@ -46,16 +48,20 @@ export function apiParts(
   defer('sweeps', sweeps.close);
   return {
     metrics,
-    socketUrl,
+    socketUrl: config.publicSocketUrl ?? localSocketUrl(config, socketPort),
     revocations,
     erasures,
     auditReader: createAuditReader(redis),
+    page: existsSync(pageFolder) ? pageFolder : undefined,
     publicUrl: publicUrlOf(config),
     previews: createPreviews(base),
     receivers: receiversOf(config),
     receive: createReceive({ ...base, events: metrics }),
   };
 }
+
+/** Where the gateway is on this machine. */
+const localSocketUrl = ({ tlsCert }: Config, port: number) => `${tlsCert === undefined ? 'ws' : 'wss'}://localhost:${port}`;
 
 /** Says which encryption keys behind the first wrap nothing any more. What was wrapped anew just now may still be in use elsewhere. */
 function saySwept({ encryptionKeys = '' }: Config, log: Log, { rewrapped, wrapped }: Sweep): void {
@@ -82,7 +88,7 @@ async function openSockets(base: Base, gateway: Gateway): Promise<number> {
   return listener.port;
 }
 
-function sayApi(base: Base, url: string, say: Say): void {
+async function sayApi(base: Base, { url, openingLink }: ServedApi, say: Say): Promise<void> {
   const keys = base.config.apiKeys.split(',').map((entry) => entry.slice(entry.lastIndexOf(':') + 1).trim());
   const curl = (method: string, path: string, body: object) =>
     `curl -s -X ${method} ${url}${path} -H 'Authorization: Bearer ${keys[0]}' -H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`;
@@ -93,6 +99,8 @@ function sayApi(base: Base, url: string, say: Say): void {
   say(`previews: ${url}/preview/mail`);
   // What a production says is kept in logs, where no key belongs.
   if (base.config.production) return;
+  const link = await openingLink();
+  if (link !== undefined) say(`page:     ${link}`);
   say(`API key:  ${keys[0]}`);
   say(`send one: ${curl('PUT', '/v1/templates/hello', template)} && ${curl('POST', '/v1/notifications', notification)}`);
 }

@@ -46,6 +46,8 @@ export class WebSocketServer {
 
 /** Holds a socket's frames back until the gateway is there to hear them. */
 function admit(gateway: Promise<Gateway>, socket: Connection): void {
+  // A socket that breaks meanwhile must not end the process.
+  socket.on('error', () => {});
   socket.pause();
   gateway
     .then((open) => {
