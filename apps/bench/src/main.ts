@@ -6,9 +6,14 @@ import { redisBinary } from '@carillon/embedded';
 import { SDK_VERSION } from 'firebase-admin/app';
 import { type DeliverySide, deliveryChannels, runDeliveries } from './deliveries.js';
 import { type Options, readOptions, usage } from './options.js';
-import { measureProtection, tellProtection } from './protection.js';
-import { compare, compareDeliveries, type DeliveryPair, type Pair, table } from './results.js';
+import { measureProtection, type Protection } from './protection.js';
+import { report } from './report.js';
+import type { DeliveryPair, Pair } from './results.js';
 import { runSide } from './run.js';
+import { roundOf, type SocketRound } from './sockets/results.js';
+import { runSockets, type SocketRun } from './sockets/run.js';
+import { runStorm, type Storm, stormSides } from './sockets/storm.js';
+import { servers } from './sockets/system.js';
 import { type Side, sides } from './system.js';
 import { USERS } from './workload.js';
 
@@ -54,10 +59,30 @@ async function measureDeliveries({ pairs, deliveries, profiles }: Options): Prom
   return measured;
 }
 
-const concurrencyOf = (pairs: readonly DeliveryPair[]) =>
-  deliveryChannels
-    .map((channel) => `${channel} ${pairs.find(({ carillon }) => carillon.channel === channel)?.carillon.concurrency}`)
-    .join(', ');
+/** All servers with as many sockets, then with more, and all of it again. */
+async function measureSockets({ rounds: times, sockets, socketPlan, profiles }: Options): Promise<SocketRound[]> {
+  const rounds: SocketRound[] = [];
+  for (let index = 1; index <= times; index++) {
+    for (const count of sockets) {
+      const runs: SocketRun[] = [];
+      for (const name of servers) {
+        const folder = profiles && join(resolve(profiles), `${name}-${count}-sockets-${index}`);
+        runs.push(...(await runSockets(name, count, socketPlan, { say, interrupted, profiles: folder })));
+      }
+      rounds.push(roundOf(runs));
+    }
+  }
+  return rounds;
+}
+
+async function measureStorms({ clients, profiles }: Options): Promise<Storm[]> {
+  const storms: Storm[] = [];
+  for (const side of stormSides) {
+    const folder = profiles && join(resolve(profiles), `${side}-storm`);
+    storms.push(await runStorm(side, clients, { say, interrupted, profiles: folder }));
+  }
+  return storms;
+}
 
 function machine() {
   const [first] = cpus();
@@ -69,50 +94,39 @@ function machine() {
   };
 }
 
-async function bench(options: Options): Promise<void> {
-  await redisBinary(say);
-  const pairs = await measurePairs(options);
-  const deliveries = await measureDeliveries(options);
-  say('protection');
-  const protection = await measureProtection();
-  const comparisons = [...compare(pairs), ...compareDeliveries(deliveries)];
-  const versions = {
+function versionsUsed() {
+  const libraries = ['bullmq', 'ioredis', 'mustache', 'ws', 'socket.io', '@socket.io/redis-adapter', '@sendgrid/mail'];
+  return {
     node: process.version,
-    redis: pairs[0]?.carillon.redisVersion,
-    ...Object.fromEntries(['bullmq', 'ioredis', 'mustache', 'ws', '@sendgrid/mail'].map((library) => [library, versionOf(library)])),
+    ...Object.fromEntries(libraries.map((library) => [library, versionOf(library)])),
     // It exports no package.json.
     'firebase-admin': SDK_VERSION,
   };
-  const { plan } = options;
-  const results = {
-    date: new Date().toISOString(),
+}
+
+async function bench(options: Options): Promise<void> {
+  await redisBinary(say);
+  const { parts, plan } = options;
+  const pairs = parts.has('pipeline') ? await measurePairs(options) : [];
+  const deliveries = parts.has('deliveries') ? await measureDeliveries(options) : [];
+  let protection: Protection | undefined;
+  if (parts.has('protection')) {
+    say('protection');
+    protection = await measureProtection();
+  }
+  const sockets = parts.has('sockets') ? await measureSockets(options) : [];
+  const storms = parts.has('storm') ? await measureStorms(options) : [];
+
+  const place = {
     machine: machine(),
-    versions,
-    users: USERS,
-    plan,
-    comparisons,
-    protection,
-    sides,
-    pairs,
-    deliveries,
+    versions: { redis: pairs[0]?.carillon.redisVersion ?? sockets[0]?.carillon.redisVersion, ...versionsUsed() },
   };
+  const measured = { pairs, deliveries, protection, sockets, storms };
+  const { comparisons, socketComparisons, text } = report(options, place, measured);
+  const plans = { users: USERS, plan, socketPlan: options.socketPlan };
+  const results = { date: new Date().toISOString(), ...place, ...plans, comparisons, socketComparisons, sides, ...measured };
   writeFileSync(FILE, `${JSON.stringify(results, null, 2)}\n`);
-  const { cpu, cores } = results.machine;
-  process.stdout.write(`
-A burst of ${plan.burst.count} by ${plan.burst.callers} callers to ${USERS} sockets, then ${plan.latency.perSecond}/s for ${plan.latency.seconds} s; ${pairs.length} pair(s) of runs.
-${cores} x ${cpu}, Node ${versions.node}, Redis ${versions.redis}, append-only (everysec, no rewrites). Medians; a ratio is that of one pair, and the median of these counts.
-Redis counts a command called inside of a script, too. CPU is that of the burst. Yardstick: BullMQ as its quick start shows it, with one render
-and one in-app job per notification, then HSET, ZADD, INCR, PUBLISH; no validation, status or sealing. Tuned: the same by somebody who knows
-BullMQ: concurrency 50, done jobs removed, one round trip.
-Then ${options.deliveries} mails and as many pushes that wait in the queue, to providers that take 20 ms. Yardstick: one BullMQ job per message, the provider's
-SDK, as many jobs at once (${concurrencyOf(deliveries)}); no look at preferences and suppressions, no claim, no record. Sessions: TLS connections that brought any.
-
-${table(comparisons)}
-
-${tellProtection(protection, comparisons.find(({ metric }) => metric === 'CPU without client')?.carillon ?? Number.NaN)}
-
-All notifications arrived, each once. Everything measured is in ${FILE}.
-`);
+  process.stdout.write(`\n${text}\nEverything measured is in ${FILE}.\n`);
 }
 
 let code = 0;

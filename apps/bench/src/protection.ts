@@ -126,9 +126,11 @@ function measureDetector(): number {
   return (user + system) / count;
 }
 
-/** What it costs, in words, beside all a notification costs. */
-export function tellProtection({ sealing, audit, detector, keyMade, keyFetched }: Protection, serverCpu: number): string {
-  const part = (cost: number) => `${cost.toFixed(1)} µs (${((100 * cost) / serverCpu).toFixed(0)} %)`;
-  return `Protection, measured by itself, of these ${serverCpu.toFixed(0)} µs of CPU per notification: sealing ${part(sealing)}, audit ${part(audit)}. A mail besides costs
+/** What it costs, in words; beside all a notification costs (µs of CPU), where that was measured. */
+export function tellProtection({ sealing, audit, detector, keyMade, keyFetched }: Protection, serverCpu: number | undefined): string {
+  const share = (cost: number) => (serverCpu === undefined ? '' : ` (${((100 * cost) / serverCpu).toFixed(0)} %)`);
+  const part = (cost: number) => `${cost.toFixed(1)} µs${share(cost)}`;
+  const whole = serverCpu === undefined ? '' : `, of these ${serverCpu.toFixed(0)} µs of CPU per notification`;
+  return `Protection, measured by itself${whole}: sealing ${part(sealing)}, audit ${part(audit)}. A mail besides costs
 the detector ${detector.toFixed(1)} µs; a person's key ${keyMade.toFixed(0)} µs when it is made and ${keyFetched.toFixed(0)} µs a minute in each process that uses it.`;
 }

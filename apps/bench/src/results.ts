@@ -2,6 +2,7 @@ import { type DeliveryChannel, type DeliveryRun, type DeliverySide, deliveryChan
 import type { Run } from './run.js';
 import { median, readable } from './stats.js';
 import { roles, type Side } from './system.js';
+import { columns } from './table.js';
 
 /** All sides, one right after the other. */
 export type Pair = Readonly<Record<Side, Run>>;
@@ -115,13 +116,10 @@ export function table(comparisons: readonly Comparison[]): string {
     tuned === null ? '' : readable(tuned),
     ratioToTuned === null ? '' : `${readable(ratioToTuned)} x`,
   ]);
-  const all = [['', 'Carillon', 'yardstick', 'ratio', 'aim', '', 'ratio of each pair', 'tuned', 'ratio'], ...rows];
-  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
-  const line = (row: string[]) => {
-    const cells = row.map((cell, column) =>
-      (column > 0 && column < 4) || column > 6 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
-    );
-    return cells.join('  ').trimEnd();
-  };
-  return all.map(line).join('\n');
+  const texts = ['', 'Carillon', 'yardstick', 'ratio', 'aim', '', 'ratio of each pair', 'tuned', 'ratio'];
+  // Aims, whether they are met, and lists are words.
+  return columns(
+    texts.map((text, index) => ({ text, left: index === 0 || (index > 3 && index < 7) })),
+    rows,
+  );
 }

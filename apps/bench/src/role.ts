@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** What the orchestrator asks a role, and what comes back. */
 export interface Ask {
   readonly id: number;
@@ -15,14 +17,28 @@ export interface Usage {
   readonly memoryBytes: number;
 }
 
+/** Bytes a process holds once its garbage is collected: of the machine, and in JavaScript's objects and buffers. */
+export interface Memory {
+  readonly residentBytes: number;
+  readonly heapBytes: number;
+}
+
 type Asks = Readonly<Record<string, (argument: never) => unknown>>;
 
 /**
  * The child's half of a role that the orchestrator forked: says that it is ready, answers what it is asked, and ends with its parent or
- * at SIGTERM. `usage` is answered by every role.
+ * at SIGTERM.
  */
 export function serveRole(asks: Asks = {}): void {
-  const all: Asks = { ...asks, usage };
+  answerAsks(asks);
+  process.once('disconnect', () => process.exit(0));
+  process.once('SIGTERM', () => process.exit(0));
+  send({ ready: true });
+}
+
+/** Answers what the orchestrator asks. `usage` and `memory` are answered by every process. */
+export function answerAsks(asks: Asks = {}): void {
+  const all: Asks = { ...asks, usage, memory };
   process.on('message', async ({ id, ask, argument }: Ask) => {
     try {
       send({ id, answer: await all[ask]?.(argument as never) });
@@ -30,9 +46,6 @@ export function serveRole(asks: Asks = {}): void {
       send({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
     }
   });
-  process.once('disconnect', () => process.exit(0));
-  process.once('SIGTERM', () => process.exit(0));
-  send({ ready: true });
 }
 
 function send(answer: Answer): void {
@@ -42,6 +55,22 @@ function send(answer: Answer): void {
 function usage(): Usage {
   const { user, system } = process.cpuUsage();
   return { cpuSeconds: (user + system) / 1e6, memoryBytes: process.memoryUsage.rss() };
+}
+
+/** Collections before memory is read: what one finalises, the next can free. */
+const COLLECTIONS = 4;
+/** Milliseconds between them, for the pages of freed spaces to go back to the system. */
+const COLLECTION_PAUSE = 50;
+
+/** @throws Error where the process was started without --expose-gc */
+async function memory(): Promise<Memory> {
+  if (!globalThis.gc) throw new Error('memory is told by processes with --expose-gc only');
+  for (let i = 0; i < COLLECTIONS; i++) {
+    globalThis.gc();
+    await sleep(COLLECTION_PAUSE);
+  }
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { residentBytes: rss, heapBytes: heapUsed + external };
 }
 
 /** Microseconds on the clock that all processes of a machine share (CLOCK_MONOTONIC). */

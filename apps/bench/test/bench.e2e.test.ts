@@ -28,7 +28,7 @@ const delivery = (channel: string, side: string) => ({
 });
 
 test('a quick run measures both sides, prints a table and writes everything as JSON', async () => {
-  const bench = spawnProcess(main, { args: ['--quick'], cwd });
+  const bench = spawnProcess(main, { args: ['--quick', '--only', 'pipeline,deliveries,protection'], cwd });
   const { code } = await bench.exited;
   expect({ code, output: bench.output() }).toMatchObject({ code: 0, output: expect.stringContaining('All notifications arrived') });
   expect(bench.output()).toMatch(/carillon +500\/s: \d+ queued, \d+ of 1500 arrived/);
@@ -63,4 +63,34 @@ test('a quick run measures both sides, prints a table and writes everything as J
     'push deliveries',
   ]);
   for (const { met, ratio } of aims) expect([typeof met, Number.isFinite(ratio)]).toEqual(['boolean', true]);
+});
+
+const socketRun = (side: string) => ({
+  ...{ side, sockets: 200, memory: numbers(['residentBytes', 'heapBytes']), cost: numbers(['server', 'publisher', 'redis', 'client']) },
+  ...numbers(['startedAt', 'endedAt', 'connectedPerSecond', 'connectCost', 'deliveredPerSecond', 'bytesPerDelivery']),
+  latency: { samples: 1000, ...numbers(['p50', 'p99']) },
+});
+const storm = (side: string) => ({
+  side,
+  clients: 200,
+  ...numbers(['downSeconds', 'backSeconds', 'serverCpuSeconds', 'refused', 'unreachable']),
+});
+
+test('a quick run of the sockets compares three servers, and a storm in which nothing is missed', async () => {
+  const bench = spawnProcess(main, { args: ['--quick', '--only', 'sockets,storm'], cwd });
+  const { code } = await bench.exited;
+  expect({ code, output: bench.output() }).toMatchObject({ code: 0, output: expect.stringContaining('Everything measured is in') });
+  expect(bench.output()).toMatch(/publish to socket, delivered\/s, 200 +[\d.,]+ +[\d.,]+ +[\d.,]+ x +at least 2\.00 x (met|NOT MET)/);
+  expect(bench.output()).toMatch(/idle socket, KiB RSS, 200 +[\d.,]+ +at most 12\.0 (met|NOT MET)/);
+  expect(bench.output()).toMatch(/Carillon: down for .* 200 resumed, none in part, 0 missed\./);
+
+  const { sockets, storms, pairs } = JSON.parse(readFileSync(join(cwd, 'bench-results.json'), 'utf8'));
+  expect(pairs).toEqual([]);
+  const sides = ['carillon', 'socket.io', 'plain', 'stored'];
+  expect(sockets).toMatchObject([Object.fromEntries(sides.map((side) => [side, socketRun(side)]))]);
+  expect(storms).toMatchObject([
+    { ...storm('carillon'), recovered: 200, unrecovered: 0, gaps: 0, repeated: 0, missed: 0 },
+    // The yardstick has nothing to resume: it shows that there was something to miss.
+    { ...storm('plain'), missed: 200 },
+  ]);
 });
