@@ -1,3 +1,4 @@
+import { askRedis } from '@carillon/embedded';
 import { startCluster, type TestCluster, waitFor } from '@carillon/testkit';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { count } from './counts.js';
@@ -92,4 +93,20 @@ test('apart, as processes: renderer, in-app, two gateways, and a producer of a c
   later(() => Promise.all(clients.map((client) => client.close())));
   for (const userId of users) await stores.producer.queueNotification(greet(userId, 'x'));
   await waitFor(() => clients.every((client) => newIdsOf(client).length === 1), { timeout: 30_000, what: 'every socket to hear' });
+});
+
+test('subscriptions that are cut stand again at once: no socket waits for the check of its position', async () => {
+  const place = { redisUrl: cluster.urls.join(','), partitions: PARTITIONS, prefix: 'cut:' };
+  const { process, http, sockets } = await startStandalone(place);
+  later(() => end(process));
+  expect(await ask(`${http}/v1/templates/hello`, 'PUT', hello)).toMatchObject({ status: 200 });
+  const users = Array.from({ length: 12 }, (_, i) => `user ${i}`);
+  const clients = await Promise.all(users.map(async (userId) => (await signIn(sockets, userId)).client));
+  later(() => Promise.all(clients.map((client) => client.close())));
+  for (let round = 1; round <= count(3, 20); round++) {
+    for (const node of cluster.nodes) await askRedis(node, 'CLIENT', 'KILL', 'TYPE', 'pubsub');
+    const notifications = users.map((userId) => greet(userId, `${round}`));
+    expect(await ask(`${http}/v1/notifications/bulk`, 'POST', { notifications })).toMatchObject({ status: 202 });
+    await waitFor(() => clients.every((client) => newIdsOf(client).length === round), { what: 'every socket to hear' });
+  }
 });
