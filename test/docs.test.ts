@@ -60,7 +60,8 @@ test('the root has at most a dozen scripts, and CONTRIBUTING names commands that
 });
 
 test('every link between the documents leads somewhere', () => {
-  for (const page of ['README.md', 'CONTRIBUTING.md', ...readdirSync(new URL('docs', root)).map((name) => `docs/${name}`)]) {
+  const pages = readdirSync(new URL('docs', root)).filter((name) => name.endsWith('.md'));
+  for (const page of ['README.md', 'CONTRIBUTING.md', ...pages.map((name) => `docs/${name}`)]) {
     for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
       expect([page, target, existsSync(new URL(target as string, new URL(page, root)))]).toEqual([page, target, true]);
     }
@@ -72,9 +73,10 @@ test('declared entry points are files that the build makes', () => {
     for (const folder of readdirSync(new URL(group, root))) {
       const path = `${group}/${folder}/package.json`;
       if (!existsSync(new URL(path, root))) continue;
-      const { exports = {} } = JSON.parse(read(path)) as { exports?: Record<string, { default: string }> };
+      const { exports = {} } = JSON.parse(read(path)) as { exports?: Record<string, string | { default: string }> };
       for (const entry of Object.values(exports)) {
-        const source = entry.default.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts');
+        // A style sheet is there as it is.
+        const source = typeof entry === 'string' ? entry : entry.default.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts');
         expect([path, source, existsSync(new URL(`${group}/${folder}/${source}`, root))]).toEqual([path, source, true]);
       }
     }
