@@ -18,7 +18,7 @@ async function serve(): Promise<Server> {
   guard(
     server,
     createGate({ metrics, rateApi: 1 }),
-    { current: () => undefined },
+    { current: async () => undefined },
     { apiKeys: createApiKeys('all:key'), verifyToken, revocations, metrics },
   );
   trail(server, noAudit);
