@@ -183,12 +183,12 @@ describe('a token that will expire', () => {
 
 test('a client that reads slowly gets no bodies above a limit, and all of them in order once it reads', async () => {
   const inbox = memoryInbox();
-  const { signIn, append, closeCodes } = await start({ inbox, options: { crowdedBytes: 64 * 1024, maxBufferedBytes: 16 * 1024 * 1024 } });
+  const { signIn, append, closeCodes } = await start({ inbox, options: { crowdedBytes: 64 * 1024 } });
   const slow = await signIn('anna');
   const quick = await signIn('anna');
   slow.client.socket.pause();
-  // More than the kernel takes by itself.
-  for (let i = 0; i < 300; i++) await append('anna', 1, 'x'.repeat(32 * 1024));
+  // More than the kernel takes by itself, and so much that a socket which was sent it all would be closed as too slow.
+  for (let i = 0; i < 300; i++) await append('anna', 1, 'x'.repeat(64 * 1024));
   await waitFor(() => quick.client.frames.filter(({ type }) => type === 'notification').length === 300, {
     what: 'all changes at the quick client',
   });
